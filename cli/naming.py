@@ -49,12 +49,12 @@ def _names(command: TyperCommand) -> Mapping[str, tuple[str, bool]]:
     own = {one.name: one for one in command.params if one.name}
     others = {field: name for field, name in OTHERWISE.items() if name in own and field not in own}
     fields = {**{name: name for name in own}, **others}
-    told = {}
+    names = {}
     for field, name in fields.items():
         param = own[name]
         if isinstance(param, TyperArgument):
-            told[field] = (str(param.metavar or name.upper()), False)
+            names[field] = (str(param.metavar or name.upper()), False)
         else:
             longest = max(param.opts, key=len)
-            told[field] = (longest, bool(getattr(param, "is_flag", False)))
-    return told
+            names[field] = (longest, bool(getattr(param, "is_flag", False)))
+    return names

@@ -59,8 +59,8 @@ def _late(late: Iterable[Late]) -> Iterable[Finding]:
 
 
 def _overdue(late: Iterable[Late]) -> str:
-    told = [f"{most(one.overdue, one.kind)}, {ago(one.overdue_s)} at most" for one in late]
-    return f"overdue: {'; '.join(told)}"
+    parts = [f"{most(one.overdue, one.kind)}, {ago(one.overdue_s)} at most" for one in late]
+    return f"overdue: {'; '.join(parts)}"
 
 
 def at_processors(connection: Connection, processors: Collection[str]) -> Iterable[Finding]:
@@ -81,10 +81,10 @@ def at_processors(connection: Connection, processors: Collection[str]) -> Iterab
 def pending(connection: Connection) -> Iterable[Finding]:
     """What is pending, and what only a person can decide."""
     piles = outstanding.piles(connection)
-    told = [
+    parts = [
         f"{_how_many(pile)} {pile.phase}, the oldest for {ago(pile.oldest_s)}" for pile in piles
     ]
-    yield ok("pending", "; ".join(told) or "nothing")
+    yield ok("pending", "; ".join(parts) or "nothing")
     for pile in piles:
         seen = f"{_how_many(pile)}, the oldest {ago(pile.oldest_s)} old"
         if pile.phase == "needs_review":

@@ -27,8 +27,8 @@ def for_people(tally: "Tally", what: str) -> dict[str, str]:
 def for_programs(tally: "Tally") -> dict[str, Any]:
     """`prices`: charges and units per price, like `amounts`; `other_prices` are all that are not
     named, if there are any."""
-    told = {
+    prices = {
         name: {what: asdict(sold) for what, sold in of.items()} for name, of in tally.sold.items()
     }
-    others = told.pop(None, None)
-    return {"prices": told} | ({"other_prices": others} if others else {})
+    others = prices.pop(None, None)
+    return {"prices": prices} | ({"other_prices": others} if others else {})

@@ -215,11 +215,11 @@ def _tell(file: Path, tally: "Tally", kept: Path | None, *, is_sent: bool, as_js
             "nothing is new: all of it was imported before, under these keys; is it another file?"
             " Keys that are not in it are made of its name, so give it another one\n"
         )
-    told: dict[str, Any] = {"lines": tally.lines}
+    summary: dict[str, Any] = {"lines": tally.lines}
     for name in counts:
-        told |= {name: _with_amounts(tally, name)} | by_price.for_people(tally, name)
-    told |= {"refused": tally.refused} | ({"refused lines": str(kept)} if kept else {})
-    output.show(told, as_json=False)
+        summary |= {name: _with_amounts(tally, name)} | by_price.for_people(tally, name)
+    summary |= {"refused": tally.refused} | ({"refused lines": str(kept)} if kept else {})
+    output.show(summary, as_json=False)
 
 
 def _with_amounts(tally: "Tally", name: str) -> str:

@@ -80,9 +80,9 @@ class CsvFile:
         """Without what an earlier file of refused lines said."""
         if len(cells) != len(self._columns):
             return list(cells)
-        told = (REFUSED_LINE, REFUSED_BECAUSE)
+        ours = (REFUSED_LINE, REFUSED_BECAUSE)
         named = zip(self._columns, cells, strict=True)
-        return [cell for name, cell in named if name not in told]
+        return [cell for name, cell in named if name not in ours]
 
     # --- The header ---
 

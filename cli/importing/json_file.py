@@ -56,13 +56,13 @@ class JsonFile:
 
     def write(self, out: TextIO, line: Line, *, because: str, key: str | None) -> None:
         """A line for a file of refused ones. The key that was made for it stays its key."""
-        told: dict[str, Any] = {REFUSED_LINE: line.number, REFUSED_BECAUSE: because}
+        added: dict[str, Any] = {REFUSED_LINE: line.number, REFUSED_BECAUSE: because}
         if line.trouble is not None:
-            said = written({**told, REFUSED_TEXT: line.source})
+            said = written({**added, REFUSED_TEXT: line.source})
         elif line.fields.get(KEY) is None:
-            said = written({**told, **line.fields, KEY: key})
+            said = written({**added, **line.fields, KEY: key})
         else:
-            said = written({**told, **line.fields})
+            said = written({**added, **line.fields})
         out.write(f"{said}\n")
 
 
@@ -96,5 +96,5 @@ def read(text: str) -> tuple[dict[str, Any], str | None]:
         return {}, "nested too deeply"
     if REFUSED_TEXT in value:
         return {}, f"mend what stands in {REFUSED_TEXT}, and put it in this line's place"
-    told = (REFUSED_LINE, REFUSED_BECAUSE)
-    return {name: given for name, given in value.items() if name not in told}, None
+    added = (REFUSED_LINE, REFUSED_BECAUSE)
+    return {name: given for name, given in value.items() if name not in added}, None

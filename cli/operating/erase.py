@@ -77,37 +77,37 @@ def charge(
     assert acting is not None, "this command acts"
     erasing.check(acting)
     with database_access.reading() as connection:
-        told = erasing.look_at_charge(connection, charge_id)
+        there = erasing.look_at_charge(connection, charge_id)
     if yes:
         with database_access.database() as database, database.transaction() as transaction:
-            told = erasing.erase_charge(transaction, charge_id)
-    _tell(told, None, erased=yes, as_json=as_json)
+            there = erasing.erase_charge(transaction, charge_id)
+    _tell(there, None, erased=yes, as_json=as_json)
 
 
-def _tell(told: "Found", producer: str | None, *, erased: bool, as_json: bool) -> None:
+def _tell(there: "Found", producer: str | None, *, erased: bool, as_json: bool) -> None:
     from dataclasses import asdict
 
     from payments.keeping import personal
 
-    said = {**asdict(told), "waiting": list(told.waiting)}
+    said = {**asdict(there), "waiting": list(there.waiting)}
     if as_json:
         output.print_json({"erased": erased, **said, "stays": dict(personal.STAYS)})
     else:
         _show(said, producer, erased=erased)
 
 
-def _show(told: dict[str, object], producer: str | None, *, erased: bool) -> None:
+def _show(counts: dict[str, object], producer: str | None, *, erased: bool) -> None:
     from payments.keeping import personal
 
     console = output.console()
     console.print("erased" if erased else "there is (nothing was changed; --yes erases it)")
     for name in ("charges", "refunds", "events", "answers", "messages"):
-        console.print(f"  {name:<9} {told[name]}", markup=False)
+        console.print(f"  {name:<9} {counts[name]}", markup=False)
     if producer is not None:
         output.say(
             "messages in quarantine are left alone: nobody knows whose they are", head="  ! "
         )
-    waiting = told["waiting"]
+    waiting = counts["waiting"]
     if isinstance(waiting, list) and waiting:
         output.say(f"{', '.join(waiting)}: still pending, so --yes will refuse", head="  ! ")
     console.print("\nstays, beside amounts, states and moments")

@@ -36,14 +36,14 @@ def explain(
     statements = database_access.statements()
     with database_access.reading(snapshot=True) as connection:
         try:
-            story = timeline(connection, id_or_key, producer=producer, statements=statements)
+            entries = timeline(connection, id_or_key, producer=producer, statements=statements)
         except NotFound as missing:
             raise output.Failed(str(missing), code=missing.code) from None
         more = named(connection, id_or_key, producer=producer).more
     if as_json:
-        output.print_json([entry.view() for entry in story])
+        output.print_json([entry.view() for entry in entries])
     else:
-        _tell(story)
+        _tell(entries)
     if more:
         sys.stderr.write(
             f"the newest {EACH_MAX} of each are told; `billing charge list --customer …` or"
@@ -51,11 +51,11 @@ def explain(
         )
 
 
-def _tell(story: "Sequence[Entry]") -> None:
+def _tell(entries: "Sequence[Entry]") -> None:
     """A block per object, so that a key's charge and refund don't mingle."""
-    for object_id in dict.fromkeys(entry.object_id for entry in story):
+    for object_id in dict.fromkeys(entry.object_id for entry in entries):
         output.console().print(object_id, style="bold", markup=False)
-        for entry in story:
+        for entry in entries:
             if entry.object_id == object_id:
                 at = entry.at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
                 output.say(entry.text, head=f"  {at}  ")

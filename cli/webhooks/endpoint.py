@@ -162,8 +162,8 @@ def rotate(
         row, secret = endpoints.rotate_secret(
             transaction, endpoint_id, vault=vault(load()), overlap_s=overlap_s
         )
-    told = {"secret": secret, "older_secrets_until": moment(row.older_secrets_until)}
-    tables.show({**endpoints.view(row), **told}, as_json=as_json)
+    result = {"secret": secret, "older_secrets_until": moment(row.older_secrets_until)}
+    tables.show({**endpoints.view(row), **result}, as_json=as_json)
 
 
 def ping(endpoint_id: str, wait: options.Wait = None, as_json: options.Json = False) -> None:
@@ -172,9 +172,9 @@ def ping(endpoint_id: str, wait: options.Wait = None, as_json: options.Json = Fa
 
     with database_access.writing() as transaction:
         event_id = pings.ping(transaction, endpoint_id)
-    told = {"event_id": event_id, "endpoint_id": endpoint_id}
+    result = {"event_id": event_id, "endpoint_id": endpoint_id}
     if wait is None:
-        tables.show(told, as_json=as_json)
+        tables.show(result, as_json=as_json)
         return
     with database_access.reading() as connection:
         came = database_access.wait_until(
@@ -182,7 +182,7 @@ def ping(endpoint_id: str, wait: options.Wait = None, as_json: options.Json = Fa
             lambda seen: seen.number is not None,
             wait_s=wait,
         )
-    tables.show({**told, **came._asdict()}, as_json=as_json)
+    tables.show({**result, **came._asdict()}, as_json=as_json)
     if came.state != "delivered":
         said = came.error or came.status_code or f"nothing yet after {wait:g} s"
         raise output.Failed(f"not delivered: {said}", code="not_delivered")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from infra.billing.calls.silences import LANES, Silences
+from infra.billing.calls.silences import PARALLEL_MAX, Silences
 from infra.billing.errors import BillingError
 
 Fields = Mapping[str, Any]
@@ -27,9 +27,9 @@ def side_by_side(
         silences.note(answer)
         return answer
 
-    lanes = ThreadPoolExecutor(min(LANES, len(batch)) or 1, thread_name_prefix="billing")
+    threads = ThreadPoolExecutor(min(PARALLEL_MAX, len(batch)) or 1, thread_name_prefix="billing")
     try:
-        return list(lanes.map(one, batch))
+        return list(threads.map(one, batch))
     finally:
         # When we are interrupted, what was not begun never is.
-        lanes.shutdown(wait=True, cancel_futures=True)
+        threads.shutdown(wait=True, cancel_futures=True)

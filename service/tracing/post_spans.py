@@ -52,7 +52,7 @@ class TracedPosts:
         from opentelemetry.trace import SpanKind, StatusCode
 
         due = one.due
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "billing.event.id": due.event_id,
             "billing.delivery.id": delivery_id(due.delivery_id),
             "billing.endpoint.id": due.endpoint_id,
@@ -60,15 +60,15 @@ class TracedPosts:
             "billing.state": record.state,
         }
         if due.is_replay:
-            told["billing.replay"] = True
+            facts["billing.replay"] = True
         if record.status_code is not None:
-            told["http.response.status_code"] = record.status_code
+            facts["http.response.status_code"] = record.status_code
         span = self._tracer.start_span(
             "webhook post",
             context=Context(),
             kind=SpanKind.CLIENT,
             links=spans.link_to(due.traceparent),
-            attributes=told,
+            attributes=facts,
             start_time=started_ns,
         )
         if not one.answer.is_ok:

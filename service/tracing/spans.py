@@ -152,7 +152,10 @@ class CallSpan(CountedCall):
 
 
 def _attributes(claimed: Claimed) -> dict[str, Any]:
-    told = {f"billing.{claimed.kind.name}.id": claimed.id, "billing.processor": claimed.processor}
+    facts = {
+        f"billing.{claimed.kind.name}.id": claimed.id,
+        "billing.processor": claimed.processor,
+    }
     if claimed.row.request_id is not None:
-        told["billing.request.id"] = claimed.row.request_id
-    return told
+        facts["billing.request.id"] = claimed.row.request_id
+    return facts

@@ -11,7 +11,7 @@ from infra import billing
 from infra.billing import client
 from infra.billing.calls import bulk
 from infra.billing.calls.bulk import SILENT_MAX
-from infra.billing.calls.silences import LANES
+from infra.billing.calls.silences import PARALLEL_MAX
 from service.broker.celery_config import queues
 from tests.support.both_clients import threads_only
 from tests.support.every import every
@@ -80,7 +80,7 @@ def test_a_service_gets_all_of_them_and_the_answers_are_in_order(service):
     charges = list(billing.charge.create_many(rows(12), batch=5))
     assert [charge.charge_id for charge in charges] == [f"ch_k{n}" for n in range(1, 13)]
     assert sorted(service.keys) == sorted(f"k{n}" for n in range(1, 13))
-    assert len({one.port for one in service.asked}) <= LANES
+    assert len({one.port for one in service.asked}) <= PARALLEL_MAX
 
 
 def test_refunds_likewise(service):

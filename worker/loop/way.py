@@ -153,10 +153,10 @@ class LoopWay:
             self.land()
         self._flights.close()
 
-    def _tell(self, told: Sequence[Event]) -> None:
+    def _tell(self, new: Sequence[Event]) -> None:
         dispatcher = self._consumer.event_dispatcher
         if events.are_wanted(dispatcher):
-            events.tell(dispatcher, told)
+            events.tell(dispatcher, new)
 
 
 class LoopStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types

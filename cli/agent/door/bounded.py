@@ -31,5 +31,5 @@ def findings(views: Iterable[View], is_good: Callable[[View], bool]) -> dict[str
     """What was found, the bad first: what there is no room for is what nobody need act on, and
     `has_more` says that there is some."""
     ordered = sorted(views, key=is_good)
-    told = some(ordered, len(ordered))
-    return {"findings": told["data"], "has_more": told["has_more"]}
+    page = some(ordered, len(ordered))
+    return {"findings": page["data"], "has_more": page["has_more"]}

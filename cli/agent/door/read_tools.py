@@ -57,8 +57,8 @@ def explain(
 
     statements = database_access.statements()
     with database_access.reading(snapshot=True) as connection:
-        story = timeline(connection, id_or_key, producer=producer, statements=statements)
-    return some((entry.view() for entry in story), limit)
+        entries = timeline(connection, id_or_key, producer=producer, statements=statements)
+    return some((entry.view() for entry in entries), limit)
 
 
 def verify() -> Answer:
@@ -69,8 +69,8 @@ def verify() -> Answer:
 
     with database_access.opened(limits=BOOKS) as engine:
         found = [*checks.verify(engine, statements=database_access.statements())]
-    told = findings((one.view() for one in found), lambda view: view["kept"])
-    return {"sound": checks.is_sound(found), **told}
+    result = findings((one.view() for one in found), lambda view: view["kept"])
+    return {"sound": checks.is_sound(found), **result}
 
 
 def doctor() -> Answer:
@@ -80,8 +80,8 @@ def doctor() -> Answer:
     from cli.operating.doctor import examined
 
     found = examined()
-    told = findings((one.view() for one in found), lambda view: view["level"] == "ok")
-    return {"healthy": is_healthy(found), **told}
+    result = findings((one.view() for one in found), lambda view: view["level"] == "ok")
+    return {"healthy": is_healthy(found), **result}
 
 
 def list_charges(

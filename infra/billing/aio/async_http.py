@@ -11,7 +11,7 @@ from infra.billing.aio.async_wire import AsyncWire
 from infra.billing.base_url import Root
 from infra.billing.calls.described import Asked, Create
 from infra.billing.calls.over_http import OverHttp
-from infra.billing.calls.silences import LANES, Silences
+from infra.billing.calls.silences import PARALLEL_MAX, Silences
 from infra.billing.calls.stepwise import Answer, Pause, Send, Step
 from infra.billing.contract.ids import Kind
 from infra.billing.errors import BillingError
@@ -54,19 +54,19 @@ class AsyncHttp:
         answers: dict[int, dict[str, Any] | BillingError] = {}
         silences, waiting = Silences(), iter(enumerate(batch))
 
-        async def lane() -> None:
+        async def send() -> None:
             for place, fields in waiting:
                 answers[place] = silences.refusal(fields) or await self._answer(kind, fields)
                 silences.note(answers[place])
 
-        lanes = [asyncio.ensure_future(lane()) for _ in range(min(LANES, len(batch)))]
+        senders = [asyncio.ensure_future(send()) for _ in range(min(PARALLEL_MAX, len(batch)))]
         try:
-            await asyncio.gather(*lanes)
+            await asyncio.gather(*senders)
         finally:
             # If this is canceled, or one failed, none may continue in the background.
-            for one in lanes:
+            for one in senders:
                 one.cancel()
-            await asyncio.gather(*lanes, return_exceptions=True)
+            await asyncio.gather(*senders, return_exceptions=True)
         return [answers[place] for place in range(len(batch))]
 
     async def close(self) -> None:

@@ -46,8 +46,8 @@ def paged(verb: Callable[P, Page[T]]) -> "Awaited[S, P, AsyncPage[T]]":
         return await page(noun, described(*args, **kwargs))
 
     async def page(noun: S, part: ListCall[T]) -> AsyncPage[T]:
-        told = await _answer(noun, part.call())
-        return AsyncPage(told, lambda cursor: page(noun, part.after(cursor)))
+        fields = await _answer(noun, part.call())
+        return AsyncPage(fields, lambda cursor: page(noun, part.after(cursor)))
 
     return verb_of(described, ask, AsyncPage, is_method=True)
 
@@ -60,8 +60,8 @@ def listed(verb: Callable[P, Listing[T]]) -> "Awaited[S, P, AsyncListing[T]]":
         return await listing(noun, described(*args, **kwargs))
 
     async def listing(noun: S, part: ListCall[T]) -> AsyncListing[T]:
-        told = await _answer(noun, part.call())
-        return AsyncListing(told, lambda cursor: listing(noun, part.after(cursor)))
+        fields = await _answer(noun, part.call())
+        return AsyncListing(fields, lambda cursor: listing(noun, part.after(cursor)))
 
     return verb_of(described, ask, AsyncListing, is_method=True)
 

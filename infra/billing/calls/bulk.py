@@ -69,12 +69,12 @@ class Bulk(Generic[R]):
         if sent := [one for one in answered if not isinstance(one, BillingError) or one.was_sent]:
             self._silent = self._silent + 1 if all(map(_is_silence, sent)) else 0
         following = iter(answered)
-        told = [one if isinstance(one, BillingError) else next(following) for one in self._gathered]
-        self._done += len(told)
-        self._refused += sum(isinstance(one, BillingError) for one in told)
+        each = [one if isinstance(one, BillingError) else next(following) for one in self._gathered]
+        self._done += len(each)
+        self._refused += sum(isinstance(one, BillingError) for one in each)
         if self._progress is not None:
             self._progress(self._done, self._refused)
-        return [one if isinstance(one, BillingError) else self._result(one) for one in told]
+        return [one if isinstance(one, BillingError) else self._result(one) for one in each]
 
     @property
     def _good(self) -> list[dict[str, Any]]:

@@ -90,14 +90,14 @@ class ListCall(Generic[T]):
         rest = {name: value for name, value in self.query.items() if name != "page"}
         return replace(self, query={**rest, self.cursor: cursor})
 
-    def _read(self, told: dict[str, Any]) -> dict[str, Any]:
-        read = [self.item(one) for one in entries(told, self.entries)]
-        return {"next_cursor": None, **told, self.entries: read}
+    def _read(self, page: dict[str, Any]) -> dict[str, Any]:
+        read = [self.item(one) for one in entries(page, self.entries)]
+        return {"next_cursor": None, **page, self.entries: read}
 
 
-def entries(told: Mapping[str, Any], name: str = "data") -> list[Mapping[str, Any]]:
+def entries(page: Mapping[str, Any], name: str = "data") -> list[Mapping[str, Any]]:
     """The entries of a page. Raises Unavailable if the answer is not a page."""
-    data = told.get(name)
+    data = page.get(name)
     if not isinstance(data, list):
         raise Unavailable("the service answered with something else; is the url right?")
     return data

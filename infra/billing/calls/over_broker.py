@@ -62,8 +62,8 @@ class OverBroker:
         or why it was not sent."""
         asked = [self._asked(kind, fields) for fields in batch]
         good = [one for one in asked if not isinstance(one, InvalidRequest)]
-        told = iter((yield from self._answers(kind, good)) if good else ())
-        return [one if isinstance(one, InvalidRequest) else next(told) for one in asked]
+        sent = iter((yield from self._answers(kind, good)) if good else ())
+        return [one if isinstance(one, InvalidRequest) else next(sent) for one in asked]
 
     def _create(self, kind: Kind, fields: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         """Send the request; returns the pending object."""

@@ -10,8 +10,8 @@ from infra.billing.errors import BillingError, Unavailable
 
 # How many requests of a batch run in parallel, each on its own connection. More would only move the
 # queue from here to the service.
-LANES = 8
-SILENCES_MAX = 2 * LANES
+PARALLEL_MAX = 8
+SILENCES_MAX = 2 * PARALLEL_MAX
 
 
 class Silences:
