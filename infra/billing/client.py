@@ -15,9 +15,9 @@ from infra.billing.errors import InvalidRequest, NotConfigured
 from infra.billing.transport import Transport
 
 HTTP_SCHEMES = tuple(PORTS)
-# Long enough for a broker that fails over, short enough for a person who waits at a checkout.
+# Long enough for a broker that fails over, short enough for a person at a checkout.
 TIMEOUT_S = 10.0
-TIMEOUT_MAX_S = 3600  # Who waits longer than an hour for one answer does not wait for it.
+TIMEOUT_MAX_S = 3600  # More than an hour for one answer is surely a mistake.
 PRODUCER = "default"
 
 _API_KEY = re.compile(r"[!-~]+")  # what a header can hold
@@ -138,7 +138,7 @@ def transport() -> Transport:
 
 
 def _producer(name: object) -> str:
-    """Who asks over a broker: part of every id, so it must never change."""
+    """The producer over a broker: part of every id, so it must never change."""
     if not is_producer(name):
         raise InvalidRequest(f"producer: {PRODUCER_MUST}", param="producer")
     if holds_card_data(name):
@@ -154,7 +154,7 @@ def _check(url: str) -> None:
             brokers.parse(url)
             return
         parts = urlsplit(url)
-        _ = parts.port  # raises for a port that is none
+        _ = parts.port  # raises for an invalid port
         if parts.scheme in HTTP_SCHEMES and parts.hostname:
             return
     except brokers.BrokerUrlError as wrong:
@@ -192,8 +192,8 @@ def _check_http(configured: Configuration) -> None:
 
 
 def _open(configured: Configuration) -> Transport:
-    # Imported here: who speaks HTTP need not wait for kombu, nor who uses a broker for urllib3, and
-    # receivers of webhooks for neither.
+    # Imported here: HTTP needs no kombu, a broker no urllib3, and receivers of webhooks need
+    # neither.
     if configured.is_http:
         from infra.billing.http import Http
 

@@ -1,6 +1,6 @@
-"""A message as it lies in a Redis list: kombu's envelope, made by hand.
+"""A message as it is stored in a Redis list: kombu's envelope, made by hand.
 
-kombu makes it with a round trip per message; so many fit into one command.
+kombu makes it with a round trip per message; like this many fit into one command.
 https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.virtual.html
 """
 
@@ -23,7 +23,7 @@ def envelope(message: Message) -> bytes:
                 "correlation_id": message.id,
                 "reply_to": "",
                 "delivery_mode": 2,
-                # Where it goes back to when its worker dies.
+                # The queue to which it returns when its worker dies.
                 "delivery_info": {"exchange": "", "routing_key": message.queue},
                 "priority": 0,
                 "body_encoding": "base64",

@@ -56,7 +56,7 @@ class BillingError(Exception):
     """Something went wrong in billing."""
 
     code = "billing_error"
-    # That of the HTTP answer; None when nobody answered.
+    # The status of the HTTP answer; None if there was no answer.
     status: int | None = None
 
     def __init__(
@@ -82,12 +82,12 @@ class BillingError(Exception):
 
     @property
     def is_silence(self) -> bool:
-        """Whether nobody answered."""
+        """Whether there was no answer."""
         return isinstance(self, Unavailable) and self.status is None
 
     @property
     def was_sent(self) -> bool:
-        """Whether the service was asked at all, or might have been."""
+        """Whether the request may have reached the service."""
         return self.status is not None or self.is_silence
 
     def __init_subclass__(cls) -> None:

@@ -22,7 +22,7 @@ from infra.billing.calls.stepwise import (
     NoAnswer,
 )
 
-# A host has two or three addresses, and each may be the one where nobody answers.
+# A host has two or three addresses, and any of them may not answer.
 ADDRESSES = 3
 TIMEOUT_MIN_S = 0.05
 
@@ -63,12 +63,12 @@ class Wire:
             places.release()
 
     def close(self) -> None:
-        """Let go of all connections that nobody uses now."""
+        """Close all idle connections."""
         former, self._pool = self._pool, self._new_pool()
         former.close()
 
     def after_fork(self) -> None:
-        """In the child: leave the parent's connections alone, they are its conversations."""
+        """In the child: leave the parent's connections alone."""
         self._of_parents.append(self._pool)
         self._places, self._pool = self._begin()
 
@@ -118,9 +118,9 @@ class Wire:
 
 
 class _Unhurried:
-    """A socket whose reader gives up at `ends_at`, however often a piece arrives before.
+    """A socket whose reader gives up at `ends_at`, even if data keeps arriving.
 
-    A socket's own timeout begins anew with every byte.
+    A socket's own timeout restarts with every byte.
     """
 
     def __init__(self, sock: Any, ends_at: float) -> None:
@@ -204,7 +204,7 @@ def _no_answer(error: HTTPError) -> NoAnswer:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost word of the system, without urllib3's objects and addresses around it."""
+    """The innermost error of the system, without urllib3's objects and addresses around it."""
     *_, innermost = _causes(error)
     if isinstance(innermost, TimeoutError) or "timed out" in str(innermost):
         return "timed out"

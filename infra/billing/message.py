@@ -16,9 +16,9 @@ from infra.billing.contract.ids import Kind
 from infra.billing.contract.signatures import MESSAGE_HEADER, sign_message
 
 QUEUE = "payments"
-# What a stock worker would obey, and ours ignores: callbacks and the like.
+# Fields that a stock worker would obey, and ours ignores: callbacks and the like.
 _EMBED: Mapping[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-# Logs and monitors copy these headers; what was asked is nobody's business there.
+# Logs and monitors copy these headers, so they must not contain the request.
 _HIDDEN = "{…}"
 
 
@@ -44,7 +44,7 @@ def message(kind: Kind, fields: Mapping[str, Any]) -> Message:
 
 def call(task: str, kwargs: Mapping[str, Any], *, queue: str, kwargsrepr: str = _HIDDEN) -> Message:
     """The message that calls a task. `kwargsrepr` is what logs and monitors show of `kwargs`."""
-    # Not made of the idempotency key: Celery drops messages whose id was revoked before.
+    # Not derived from the idempotency key: Celery drops messages whose id was revoked before.
     id_ = str(uuid4())
     return Message(
         id=id_,

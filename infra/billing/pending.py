@@ -1,4 +1,4 @@
-"""A charge or refund as it is when it is asked for: the answer of a door that has no answers."""
+"""A charge or refund as it is when requested: the answer of a door without answers."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -10,7 +10,7 @@ from infra.billing.contract.objects.fields import fields_of, pending_value
 
 
 def pending(kind: Kind, id_: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The object with all its public fields, made of the request alone."""
+    """The object with all its public fields, from the request alone."""
     empty = _empty(BY_NAME[kind])
     asked = {name: value for name, value in fields.items() if name in empty}
     # Metadata of its own: the request's may change when it was sent.

@@ -176,7 +176,7 @@ def delete(id: str) -> Call[Resource]:
     """Forget a price that nothing was charged by, for good. Raises PriceInUse, NotFound."""
     # By a lookup key that has moved meanwhile, a second try would delete another price.
     repeatable = is_price_id(arguments.price_name(id))
-    # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
+    # The answer is empty if an earlier try deleted it, and its answer got lost.
     deleted = {"id": id, "object": "price", "deleted": True}
     asked = Ask("DELETE", (ROUTE, id), repeatable=repeatable)
     return Call(asked, lambda told: Resource({**deleted, **told}))
@@ -184,6 +184,6 @@ def delete(id: str) -> Call[Resource]:
 
 @verb
 def quote(id: str, *, quantity: int) -> Call[Quote]:
-    """What so many units cost, and why, line by line; nothing is held. Raises NotFound."""
+    """What this many units cost, and why, line by line; nothing is reserved. Raises NotFound."""
     body = arguments.given(quantity=quantity)
     return Call(Ask("POST", (ROUTE, arguments.price_name(id), "quote"), body=body), Quote)

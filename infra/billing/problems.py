@@ -1,4 +1,4 @@
-"""The error that an answer of the service is: problem documents (RFC 9457) and lesser ones."""
+"""The error for an answer of the service: problem documents (RFC 9457) and lesser ones."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from infra.billing import errors
 from infra.billing.errors import BillingError, Unavailable
 
-# What a problem document has besides facts.
+# Fields of a problem document besides facts.
 _NOT_FACTS = frozenset({"type", "title", "status", "code", "detail", "param", "request_id"})
-# A page of a proxy has no business in somebody's log.
+# A proxy's page must not fill the caller's log.
 DETAIL_MAX = 1000
 
 _BY_STATUS: Mapping[int, type[BillingError]] = {
@@ -44,8 +44,8 @@ def error_of(
         facts["retry_after_s"] = retry_after_s
     detail = _text(problem.get("detail")) or _text(problem.get("title"))
     if status in (404, 405) and kind is not errors.NotFound:
-        # Not our service said so, or it has nothing at this path. "There is no such charge" would
-        # be a lie, and one that makes people charge again.
+        # This was not our service, or it has nothing at this path. "There is no such charge" would
+        # be false, and make people charge again.
         kind, detail = Unavailable, f"{where} answered {status}: not billing, or not at this path"
         detail += "; is the url right?"
     elif code is None and not detail:
@@ -76,7 +76,7 @@ def _family(kind: type[BillingError]) -> Iterator[type[BillingError]]:
         yield from _family(child)
 
 
-# Without those that only this side can find.
+# Without the errors that only the SDK raises.
 _BY_CODE: Mapping[str, type[BillingError]] = {
     kind.code: kind
     for kind in _family(BillingError)

@@ -96,7 +96,7 @@ def archive(id: str) -> Call[Product]:
 @verb
 def delete(id: str) -> Call[Resource]:
     """Forget a product that has no prices, for good. Raises ProductInUse, NotFound."""
-    # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
+    # The answer is empty if an earlier try deleted it, and its answer got lost.
     deleted = {"id": id, "object": "product", "deleted": True}
     asked = Ask("DELETE", (ROUTE, arguments.product_id(id)))
     return Call(asked, lambda told: Resource({**deleted, **told}))

@@ -1,4 +1,5 @@
-"""The seam: what carries requests to the service, and answers back where it can."""
+"""The interface of transports: they carry requests to the service, and return its answers if
+possible."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ class Transport(Protocol):
     """One way to reach the service. Safe to use from many threads, and after a fork."""
 
     def run(self, asked: Asked) -> dict[str, Any]:
-        """What the service answers. Raises what it refuses, Unavailable when the request surely or
+        """The service's answer. Raises what it refuses, Unavailable if the request certainly or
         possibly did not arrive within the timeout, and ReadingNeedsHttp over a broker for
         everything but charges, refunds, captures and cancels."""
         ...
@@ -24,5 +25,5 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...

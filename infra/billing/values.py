@@ -1,7 +1,7 @@
-"""Values as JSON carries them to the service, which says the rest about them.
+"""Values in JSON for the service, which validates the rest.
 
-Here it is only seen to that all who read the JSON read the same, and that no card data leaves the
-process.
+Here only two things are ensured: that all readers of the JSON read the same, and that no card data
+leaves the process.
 """
 
 import math
@@ -22,7 +22,7 @@ DEPTH_MAX = 10  # a request's tiers are three deep
 
 
 def carried(fields: Mapping[Any, object]) -> dict[str, Any]:
-    """The fields as JSON carries them: moments as RFC 3339. Raises InvalidRequest."""
+    """The fields as JSON values: moments as RFC 3339. Raises InvalidRequest."""
     return {
         _name(name, None): _carried(value, field_name(name), name, depth=0)
         for name, value in fields.items()
@@ -30,12 +30,12 @@ def carried(fields: Mapping[Any, object]) -> dict[str, Any]:
 
 
 def segment(part: str) -> str:
-    """An id as a segment of a path, which logs and proxies keep. Raises InvalidRequest."""
+    """An id as a segment of a path, which logs and proxies store. Raises InvalidRequest."""
     return quote(_text(part, "id", "id"), safe="")
 
 
 def _carried(value: object, param: str | None, name: Any, *, depth: int) -> Any:
-    """`value`, which stands under `name` somewhere in the field `param`."""
+    """`value`, which is under `name` somewhere in the field `param`."""
     match value:
         case None | bool():
             return value
@@ -74,8 +74,8 @@ def _text(text: str, param: str | None, name: str) -> str:
 
 
 def _number(value: float | Decimal, param: str | None, name: str) -> float:
-    """The number, if JSON carries it as it is. (A decimal where a whole number belongs is refused
-    by the service, which says what to send instead.)"""
+    """The number, if JSON can carry it unchanged. (The service refuses a decimal in place of a
+    whole number, and says what to send instead.)"""
     if isinstance(value, int):
         if abs(value) > WHOLE_MAX:
             raise _wrong(param, f"must be at most {WHOLE_MAX}")
@@ -86,7 +86,7 @@ def _number(value: float | Decimal, param: str | None, name: str) -> float:
         number = float(written) if written.is_finite() else math.inf
         if math.isinf(number) or Decimal(repr(number)) != written:
             raise _wrong(param, "must be a number that JSON can carry; send an integer")
-    # No amount is told from a card's number.
+    # An amount can't be told from a card number.
     if not (_is_amount(param, name) and abs(number) <= AMOUNT_MAX):
         _text(_digits(written), param, name)
     return number
@@ -97,7 +97,7 @@ def _is_amount(param: str | None, name: str) -> bool:
 
 
 def _digits(number: Decimal) -> str:
-    """The number as text would say it: without a fraction, if it has none."""
+    """The number as text: without a fraction, if it has none."""
     whole, _, fraction = f"{number:f}".partition(".")
     return f"{whole}.{fraction}" if fraction.strip("0") else whole
 

@@ -1,5 +1,5 @@
-"""What makes a verb of `infra.billing` of the function that describes its calls: it asks over the
-transport in force, and waits."""
+"""Makes a verb of `infra.billing` from the function that describes its calls: it sends them over
+the configured transport, and waits."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
@@ -39,7 +39,7 @@ def paged(described: Callable[P, ListCall[T]]) -> Callable[P, Page[T]]:
 
 
 def listed(described: Callable[P, ListCall[T]]) -> Callable[P, Listing[T]]:
-    """Likewise, of a list that is counted."""
+    """The same for a list with a count."""
 
     def ask(*args: P.args, **kwargs: P.kwargs) -> Listing[T]:
         return listing(described(*args, **kwargs))
@@ -51,10 +51,10 @@ def listed(described: Callable[P, ListCall[T]]) -> Callable[P, Listing[T]]:
 
 
 def many(described: Callable[P, Bulk[R]]) -> Callable[P, Iterator[R | BillingError]]:
-    """A verb that asks for many, and answers with an iterator over the answers."""
+    """A verb for many requests; it returns an iterator over the answers."""
 
     def ask(*args: P.args, **kwargs: P.kwargs) -> Iterator[R | BillingError]:
-        # Wrong arguments, and a wrong configuration, fail here, before anybody iterates.
+        # Wrong arguments, and a wrong configuration, fail here, before the iteration.
         return answers(described(*args, **kwargs), client.transport())
 
     def answers(bulk: Bulk[R], transport: Transport) -> Iterator[R | BillingError]:
@@ -70,7 +70,7 @@ def _answer(call: Call[T]) -> T:
 
 
 class _ManyAnswers:
-    """The type that `many` answers with, for those who look at signatures."""
+    """The return type of `many`, for readers of signatures."""
 
     def __class_getitem__(cls, result: Any) -> Any:
         return Iterator[result | BillingError]

@@ -1,6 +1,6 @@
-"""Webhooks, for those who receive them: `billing.webhook.verify(body, headers, secret)`.
+"""Webhooks, for receivers: `billing.webhook.verify(body, headers, secret)`.
 
-`verify` gives the event, if the service signed it. `Inbox` does that and handles each event once,
+`verify` returns the event, if the service signed it. `Inbox` does that and handles each event once,
 in a transaction of the receiver's own database. For tests of a receiver, `sign` makes headers, and
 `check` sends it webhooks of all kinds and grades its answers.
 """
@@ -17,7 +17,7 @@ __all__ = ["TOLERANCE_S", "Headers", "Inbox", "Receipt", "Secrets", "check", "si
 
 
 def __getattr__(name: str) -> Any:
-    if name == "check":  # receivers need none of what it needs, such as TLS
+    if name == "check":  # receivers don't need its imports, such as TLS
         from infra.billing.receiver_check.check import check
 
         return check

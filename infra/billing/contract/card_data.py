@@ -1,8 +1,8 @@
 """Card data in texts: card numbers and what is on a magnetic stripe, however they are written.
 
-PCI DSS 3.3.1 forbids to keep what authenticates a card (track data, card verification codes), and
-whoever keeps card numbers has all of PCI DSS to meet. A processor's id of a payment method (`pm_…`)
-says the same and is worth nothing to a thief. So no text that is kept may hold either.
+PCI DSS 3.3.1 forbids storing what authenticates a card (track data, card verification codes), and
+storing card numbers brings all of PCI DSS. A processor's id of a payment method (`pm_…`) serves as
+well and is worth nothing to a thief. So no text that is kept may contain either.
 
 What counts as a card number: 12 to 19 digits that begin as a card scheme's numbers do, are as long
 as those are, and have the right check digit (ISO/IEC 7812-1, annex B). Digits may be of any script,
@@ -25,11 +25,11 @@ CARD_DATA: Final = (
     " as payment_method_id, and keep the number out of all texts"
 )
 
-# Where any card's number is one, of whatever scheme: it is what people send in place of an id.
+# Fields in which any scheme's card number counts: people send one in place of an id.
 PAYMENT_METHOD: Final = "payment_method_id"
 DIGITS_MIN, DIGITS_MAX = 12, 19
-# The first digits of card schemes' numbers, and how long those are. Visa's thirteen digits are left
-# out: nobody has had such cards for decades, and the numbers on German goods look like them.
+# The first digits of card schemes' numbers, and their lengths. Visa's thirteen digits are left out:
+# such cards have not been issued for decades, and barcodes of German goods look like them.
 _SCHEMES: Mapping[str, Sequence[int]] = {
     r"4": (16, 19),  # Visa
     r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720": (16,),  # Mastercard
@@ -44,7 +44,7 @@ _SCHEMES: Mapping[str, Sequence[int]] = {
     r"506|509": (16, 18, 19),  # Elo, Verve
     r"9792|8600|9860": (16,),  # Troy, Uzcard, Humo
 }
-_PREFIX = 4  # so many digits tell the scheme
+_PREFIX = 4  # this many digits determine the scheme
 _FIRST_OF: Mapping[int, re.Pattern[str]] = {
     length: re.compile("|".join(first for first, of in _SCHEMES.items() if length in of))
     for length in range(DIGITS_MIN, DIGITS_MAX + 1)
@@ -82,8 +82,8 @@ _WHOLE = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
 
 
 def holds_card_data(text: str) -> bool:
-    """Whether there is a card number, a track of a card or a verification code that is called so,
-    anywhere in it."""
+    """Whether it contains a card number, track data, or a verification code that is named as
+    one."""
     if text.isascii():
         # Nearly all texts have neither the digits of a card nor a code that is called so; of those
         # that do, most are a UUID and nothing else.
@@ -107,7 +107,7 @@ def holds_card_data(text: str) -> bool:
 
 
 def is_card_data(name: str, text: str) -> bool:
-    """Whether it is, or holds, card data, where it stands under this name."""
+    """Whether it is, or contains, card data, given the name of its field."""
     return (
         holds_card_data(text)
         or is_called_a_code(name, text)
@@ -128,8 +128,8 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def readable(char: str) -> str:
-    """A character as it is looked for: digits of all scripts as ASCII's, and nothing for what can't
-    be seen."""
+    """A character in the form for the search: digits of all scripts as ASCII, invisible ones
+    removed."""
     return "".join(
         str(unicodedata.digit(one)) if unicodedata.category(one) == "Nd" else one
         for one in unicodedata.normalize("NFKC", char)
@@ -138,8 +138,8 @@ def readable(char: str) -> str:
 
 
 def is_card_number(text: str) -> bool:
-    """Whether the whole of it reads as a card number, of whatever scheme: 13 to 19 digits with the
-    right check digit."""
+    """Whether the whole text is a card number, of any scheme: 13 to 19 digits with the right check
+    digit."""
     if not _WHOLE.fullmatch(text):
         return False
     digits = _NOT_DIGITS.sub("", text)
@@ -147,8 +147,8 @@ def is_card_number(text: str) -> bool:
 
 
 def card_numbers(plain: str) -> Iterator[tuple[int, int]]:
-    """Where in a text of readable characters there are card numbers: where each begins and ends,
-    with what is written right behind it as part of the same digits."""
+    """The places of card numbers in a text of readable characters: where each begins and ends,
+    including digits that directly continue it."""
     without = _IBAN.sub(_unless_iban, _MADE.sub(_blotted, plain))
     for run in _GROUPS.finditer(without):
         if _has_digits_enough(run[0]):
@@ -156,9 +156,9 @@ def card_numbers(plain: str) -> Iterator[tuple[int, int]]:
 
 
 def _in_run(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Where among these groups of digits, which follow each other, there are card numbers."""
+    """The places of card numbers in these consecutive groups of digits."""
     groups = [*_GROUP.finditer(text, start, stop)]
-    # Of each group, where it begins and where it ends among all digits.
+    # The beginning and end of each group among all digits.
     ends = [*accumulate(len(group[0]) for group in groups)]
     digits, begins = "".join([group[0] for group in groups]), [0, *ends[:-1]]
     ending = {end: at for at, end in enumerate(ends)}
@@ -179,9 +179,9 @@ def _in_run(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 
 def _sums(digits: str) -> tuple[list[int], list[int]]:
-    """What the digits come to from the first on, with each second one doubled: the even ones, and
-    the odd ones. Which of them counts is told by a number's end, and each number's sum is the
-    difference of two: so every check digit is found in linear time."""
+    """Prefix sums of the digits with every second one doubled: the even ones, and the odd ones. A
+    number's end determines which of them counts, and each number's sum is the difference of two: so
+    every check digit is found in linear time."""
     plain, doubled = [*map(int, digits)], [*map(int, digits.translate(_DOUBLED))]
     even, odd = plain.copy(), plain
     even[0::2], odd[1::2] = doubled[0::2], doubled[1::2]
@@ -189,7 +189,7 @@ def _sums(digits: str) -> tuple[list[int], list[int]]:
 
 
 def _begins_with_number(digits: str) -> bool:
-    """Whether these digits are a card number with its expiry right behind it."""
+    """Whether these digits are a card number directly followed by its expiry."""
     if len(digits) > DIGITS_MAX + _BEHIND_MAX:
         return False
     return any(
@@ -200,7 +200,8 @@ def _begins_with_number(digits: str) -> bool:
 
 @cache
 def _lengths(prefix: str) -> tuple[int, ...]:
-    """How long card numbers are that begin so (four digits: ten thousand at most are kept)."""
+    """The lengths of card numbers that begin like this (four digits: ten thousand entries at most
+    are cached)."""
     return tuple(length for length, first in _FIRST_OF.items() if first.match(prefix))
 
 
@@ -216,12 +217,12 @@ def _has_check_digit(digits: str) -> bool:
 
 
 def _blotted(found: re.Match[str]) -> str:
-    """As many strokes: what is behind it keeps its place."""
+    """As many dashes: what follows keeps its place."""
     return "/" * len(found[0])
 
 
 def _unless_iban(found: re.Match[str]) -> str:
-    """Nothing of what is an account's number (ISO 13616), by its own check digits."""
+    """Empty for an account's number (ISO 13616), by its own check digits."""
     text = found[0].replace(" ", "")
     number = "".join(str(int(c, 36)) for c in text[4:] + text[:4])
     return _blotted(found) if int(number) % 97 == 1 else found[0]

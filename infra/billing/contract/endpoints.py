@@ -1,5 +1,4 @@
-"""What may be asked of webhook endpoints: the checks that say more than a type and a bound. All
-raise Invalid."""
+"""Checks of webhook endpoints beyond types and bounds. All raise Invalid."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,33 +19,33 @@ from infra.billing.contract.limits import (
 )
 from infra.billing.contract.texts import is_storable
 
-# What stands in place of a header's value wherever an endpoint is shown.
+# Shown in place of a header's value.
 MASKED = "****"
-# What people are told of an attempt at a queue, which has no status.
+# Shown for an attempt at a queue, which has no status.
 ACCEPTED = "accepted"
 # RFC 9110, 5.6.2 (token) and 5.5 (field values, without what is not ASCII and folded lines).
 HEADER_NAME = rf"[A-Za-z0-9!#$%&'*+.^_`|~-]{{1,{HEADER_NAME_MAX}}}"
 HEADER_VALUE = rf"[!-~](?:[\t -~]{{0,{HEADER_VALUE_MAX - 2}}}[!-~])?"
-# What we say ourselves, what speaks of the connection (RFC 9110, 7.6.1), what makes the answer one
-# that we don't read, and what would pass for a signature.
+# Headers that we set ourselves, that belong to the connection (RFC 9110, 7.6.1), that would make
+# the answer unreadable for us, or that look like a signature.
 RESERVED = (
     "accept-encoding", "connection", "content-*", "expect", "host", "keep-alive", "proxy-*",
     "signature", "signature-input", "te", "trailer", "traceparent", "transfer-encoding",
     "upgrade", "webhook-*",
 )  # fmt: skip
-# What is a misspelt type, and may be repeated; anything else may be anything.
+# The form of a misspelt type, which may be quoted; anything else may be anything.
 _TYPE = re.compile("[a-z_.]{1,40}")
 _NAME, _VALUE = re.compile(HEADER_NAME), re.compile(HEADER_VALUE)
 
 
 def is_accepted(status_code: int | None, error: str | None) -> bool:
-    """Whether an attempt delivered its webhook. A queue has no status: it took it, or there is an
-    error."""
+    """Whether an attempt delivered its webhook. A queue has no status: it took the message, or
+    there is an error."""
     return error is None if status_code is None else 200 <= status_code < 300
 
 
 def url(value: object) -> str:
-    """A text that may be a URL; whether it leads anywhere is for the service to say."""
+    """A text that may be a URL; the service checks whether it may be used."""
     if not isinstance(value, str) or not 1 <= len(value) <= URL_MAX:
         raise Invalid(
             f"url must be a string of at most {URL_MAX} characters, like"
@@ -61,7 +60,7 @@ def url(value: object) -> str:
 
 
 def event_types(value: object) -> list[str]:
-    """What it is told, each type once."""
+    """Its types of events, each once."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise Invalid(
             'event_types must be a list of types, like ["charge.succeeded"]',
@@ -79,8 +78,8 @@ def event_types(value: object) -> list[str]:
 
 
 def headers(value: object) -> dict[str, str]:
-    """Names and values of its own. No sentence repeats a value, which is a credential, or a name,
-    which may be one by mistake."""
+    """Custom headers. No error text quotes a value, which is a credential, or a name, which may be
+    one by mistake."""
     found = header_changes(value)
     if None in found.values():
         raise _header("the values must be text")
@@ -88,7 +87,7 @@ def headers(value: object) -> dict[str, str]:
 
 
 def header_changes(value: object) -> dict[str, str | None]:
-    """Likewise; null is the value of a name that is to go."""
+    """The same; null removes a header."""
     if not isinstance(value, Mapping):
         raise Invalid(
             'headers must be an object of names and values, like {"x-api-key": "…"}',
@@ -105,13 +104,13 @@ def header_changes(value: object) -> dict[str, str | None]:
 
 
 def at_most(number: int) -> None:
-    """So many headers."""
+    """The number of headers."""
     if number > HEADERS_MAX:
         raise _header(f"these would be {number}, and {HEADERS_MAX} is the most")
 
 
 def retry_schedule(value: object) -> list[int]:
-    """The seconds from one try to the next."""
+    """The seconds from one attempt to the next."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise _schedule()
     seconds = [*value]
@@ -121,7 +120,7 @@ def retry_schedule(value: object) -> list[int]:
 
 
 def overlap_s(value: object) -> int:
-    """For how long the secret before signs, too, in whole seconds."""
+    """For how long the previous secret signs, too, in whole seconds."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise Invalid("overlap_s must be a whole number of seconds", param="overlap_s")
     if not 0 <= value <= OVERLAP_MAX_S:
@@ -130,7 +129,7 @@ def overlap_s(value: object) -> int:
 
 
 def event_ids(value: object) -> list[str]:
-    """The events that are to be sent again."""
+    """The events to send again."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise Invalid('event_ids must be a list of ids, like ["evt_…"]', param="event_ids")
     if not 1 <= len(value) <= EVENT_IDS_MAX or not all(isinstance(one, str) for one in value):

@@ -72,9 +72,9 @@ def sign_message(key: str, *, task: str, task_id: str, body: bytes) -> str:
 
 
 def is_signed(content: bytes, keys: Iterable[bytes], signatures: Sequence[str]) -> bool:
-    """Whether one of the signatures is right under one of the keys."""
+    """Whether one of the signatures is valid for one of the keys."""
     given = [one.encode("utf-8", "surrogatepass") for one in signatures]
-    # Every pair is compared, each in constant time: how long it takes tells nothing.
+    # Every pair is compared, each in constant time, so that the duration reveals nothing.
     matches = [
         hmac.compare_digest(expected, one)
         for expected in (sign(key, content).encode() for key in keys)

@@ -1,4 +1,4 @@
-"""A bare POST: every part of it is ours to time, and its answer's status is all that counts."""
+"""A plain POST: every part of it is timed here, and only the status of the answer counts."""
 
 import re
 import socket
@@ -15,17 +15,17 @@ from infra.billing.receiver_check.grading import Answer
 
 _HEAD = re.compile(rb"HTTP/1\.[01] +([0-9]{3})[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n")
 
-# Raises OSError for an address that may not be dialled; told whether it is by TLS.
+# Raises OSError for an address that may not be dialled; the flag says whether TLS is used.
 Guard = Callable[[str, bool], None]
 
 
 class TargetRefused(OSError):
-    """The address is not one that may be dialled."""
+    """The address must not be dialled."""
 
 
 class Target:
-    """Where the receiver is. Its name is resolved once, and every address judged before any is
-    dialled: what is dialled is what was judged."""
+    """The receiver. Its name is resolved once, and every address is checked before any is dialled,
+    so only checked addresses are dialled."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Target:
         raise failure
 
     def _resolved(self, deadline: float) -> list[tuple[int, tuple[object, ...]]]:
-        """On a thread of its own: a resolver can't be told when to give up."""
+        """In a separate thread, as a resolver has no timeout."""
         found: list[tuple[int, tuple[object, ...]]] = []
         failed: list[OSError] = []
         port = self._url.port or (443 if self._tls else 80)
@@ -101,7 +101,7 @@ class Target:
         return found
 
     def _send(self, connection: socket.socket, post: Post, deadline: float) -> None:
-        """Head and body; what hangs up meanwhile may have answered all the same."""
+        """Send head and body; a peer that closes in the meantime may have answered all the same."""
         size = -(-len(post.body) // post.parts)
         parts = [post.body[at : at + size] for at in range(0, len(post.body), size)]
         connection.settimeout(_left(deadline))
@@ -150,7 +150,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _status(connection: socket.socket, deadline: float) -> int | None:
-    """The status of the answer; None if what comes is none. Interim answers are passed over."""
+    """The status of the answer; None if it is not HTTP. Interim answers are skipped."""
     received, at = b"", 0
     while len(received) < HEAD_BYTES_MAX:
         connection.settimeout(_left(deadline))

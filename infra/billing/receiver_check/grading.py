@@ -1,4 +1,4 @@
-"""What the answers of a receiver come to: its faults, and a grade."""
+"""The result of a receiver's answers: its faults, and a grade."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MEANS: Mapping[Grade, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, or the word that says why there is none; after so many seconds."""
+    """A status, or the word that says why there is none; and the seconds that it took."""
 
     status: int | None
     error: str | None = None
@@ -55,8 +55,8 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a receiver did. `not_tried` are the cases that a receiver which refuses everything can't
-    be judged by."""
+    """The result for a receiver. `not_tried` are the cases that can't be judged for a receiver that
+    refuses everything."""
 
     url: str
     tried: Sequence[Tried]
@@ -114,9 +114,9 @@ class Report:
 def diagnose(
     tried: Sequence[Tried], *, answer_s: float, handled: Mapping[str, int] | None = None
 ) -> list[Fault]:
-    """The faults that explain what was answered within `answer_s`; each once, the worst first.
+    """The faults that explain the answers within `answer_s`; each once, the worst first.
 
-    `handled` says how often each event was handled, where that can be seen.
+    `handled` says how often each event was handled, if that is known.
     """
     by_name = {one.case.name: one for one in tried}
     valid = by_name["valid"]

@@ -1,4 +1,4 @@
-"""A book: what an inbox has to remember, whatever keeps it for the receiver."""
+"""The interface of a book: what an inbox must remember, wherever that is stored."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -17,24 +17,24 @@ class Book(Protocol):
     """
 
     def set_up(self) -> None:
-        """Make the tables, where there are none."""
+        """Create the tables if they are missing."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commits what happens inside, or undoes it when that raises."""
         ...
 
     def require_transaction(self) -> None:
-        """Raise InvalidRequest where each statement would be committed by itself."""
+        """Raise InvalidRequest if each statement would be committed by itself."""
 
     def remember(self, event_id: str, number: int | None, now: int) -> bool:
-        """Whether the event is a new one, which it no longer is. Waits for another transaction that
-        remembers it just now."""
+        """Whether the event is new; it is remembered from now on. Waits for another transaction
+        that is remembering it."""
         ...
 
     def knows(self, event_id: str) -> bool: ...
 
     def advance(self, object_id: str, sequence: int, now: int) -> bool:
-        """Whether nothing newer was seen of the object; then `sequence` is the newest."""
+        """Whether no newer event of the object was seen; then `sequence` is the newest."""
         ...
 
     def number_before(self, number: int) -> int | None:
@@ -46,7 +46,7 @@ class Book(Protocol):
         ...
 
     def gaps(self, *, seen_by: int) -> Sequence[range]:
-        """The numbers that have not come, though one behind them had by the moment `seen_by`."""
+        """The numbers that have not arrived, though a later one had by the moment `seen_by`."""
         ...
 
     def mark(self, name: Mark) -> int | None: ...

@@ -1,4 +1,5 @@
-"""What connections of PEP 249 have in common, and where they differ: parameters and autocommit."""
+"""DB-API connections (PEP 249): what they have in common, and their differences in parameters and
+autocommit."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,9 @@ STYLES = ("qmark", "format", "pyformat", "numeric", "named")
 
 
 def paramstyle_of(connection: Any) -> str:
-    """How the module that made a connection marks parameters. Raises InvalidRequest.
+    """How a connection's module marks parameters. Raises InvalidRequest.
 
-    SQLAlchemy's wrapper hands on what it wraps; Django has a style of its own.
+    SQLAlchemy's wrapper passes on what it wraps; Django has its own style.
     """
     if hasattr(connection, "in_atomic_block"):
         return "format"
@@ -58,22 +59,23 @@ def _written(statement: str, values: Sequence[object], paramstyle: str) -> tuple
 
 @contextmanager
 def transaction(connection: Any) -> Iterator[None]:
-    """Commit what happens inside, or roll it back. A transaction that is open already is joined,
-    and ended with it."""
+    """Commit the context's work, or roll it back. A transaction that is open already is joined, and
+    ended with it."""
     if hasattr(connection, "in_atomic_block"):
         with _of_django(connection):
             yield
         return
     begun = _commits_by_itself(connection) and not _is_open(connection)
     if begun:
-        # SQLite's lock is taken now, or two that have read would wait for each other to write.
+        # SQLite's lock is taken now, as two transactions that have read would wait for each other
+        # to write.
         _plain(connection, "BEGIN IMMEDIATE" if hasattr(connection, "in_transaction") else "BEGIN")
     try:
         yield
         # Not commit(): with autocommit, sqlite3's does nothing.
         _plain(connection, "COMMIT") if begun else connection.commit()
     except BaseException:
-        with suppress(Exception):  # of a connection that is gone, nothing stays either
+        with suppress(Exception):  # if the connection is gone, nothing is kept either
             _plain(connection, "ROLLBACK") if begun else connection.rollback()
         raise
 
@@ -100,7 +102,7 @@ def _of_django(connection: Any) -> Iterator[None]:
 
 
 def require_transaction(connection: Any) -> None:
-    """Raise InvalidRequest where each statement would be committed by itself."""
+    """Raise InvalidRequest if each statement would be committed by itself."""
     if _commits_by_itself(connection) and _is_open(connection) is False:
         raise InvalidRequest(
             "the connection commits each statement by itself: begin a transaction first, or let"
@@ -119,7 +121,7 @@ def _commits_by_itself(connection: Any) -> bool:
 
 
 def _is_open(connection: Any) -> bool | None:
-    """Whether a transaction is open; None where it can't be told."""
+    """Whether a transaction is open; None if that is not known."""
     for name in ("in_transaction", "in_atomic_block"):
         if hasattr(connection, name):
             return bool(getattr(connection, name))

@@ -76,7 +76,7 @@ class SqlBook:
         return self._run(_FORGET, before)
 
     def _run(self, statement: str, *values: object) -> int:
-        """How many rows it wrote."""
+        """The number of rows written."""
         cursor = self._execute(statement, values)
         try:
             return int(cursor.rowcount)
@@ -100,7 +100,7 @@ class SqlBook:
 
 
 def _columns(row: Any) -> tuple[Any, ...]:
-    """A row as a tuple, whatever the connection makes of rows: `dict_row` makes dicts."""
+    """A row as a tuple, whatever row type the connection uses: `dict_row` makes dicts."""
     return tuple(row.values() if isinstance(row, Mapping) else row)
 
 
@@ -113,13 +113,13 @@ _SET_UP = (
         (object_id TEXT PRIMARY KEY, sequence BIGINT NOT NULL, seen_at BIGINT NOT NULL)""",
     "CREATE TABLE IF NOT EXISTS {t}_marks (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
 )
-# Whoever inserts second waits for the first: if that commits, there is nothing to insert.
+# The second insert waits for the first: if that commits, there is nothing to insert.
 _REMEMBER = (
     "INSERT INTO {t} (event_id, number, seen_at) VALUES (?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
 )
 _NUMBER = "UPDATE {t} SET number = ? WHERE event_id = ? AND number IS NULL"
 _KNOWS = "SELECT 1 FROM {t} WHERE event_id = ?"
-# Holds the object until the end of the transaction: its events are handled one after the other.
+# Locks the object until the end of the transaction: its events are handled one after the other.
 _ADVANCE = (
     "INSERT INTO {t}_objects AS known (object_id, sequence, seen_at) VALUES (?, ?, ?)"
     " ON CONFLICT (object_id) DO UPDATE"
@@ -128,7 +128,7 @@ _ADVANCE = (
 )
 _NUMBER_BEFORE = "SELECT max(number) FROM {t} WHERE number < ?"
 _HIGHEST = "SELECT max(number) FROM {t} WHERE seen_at <= ?"
-# The first number, and each that stands behind a gap.
+# The first number, and each one after a gap.
 _BEHIND_GAPS = (
     "SELECT one_before, number, seen_at FROM (SELECT number, seen_at,"
     " lag(number) OVER (ORDER BY number) AS one_before FROM {t} WHERE number > ?) AS numbered"

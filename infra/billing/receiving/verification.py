@@ -1,4 +1,4 @@
-"""How a receiver knows that a webhook is from the service, and how the service shows it.
+"""How a receiver verifies that a webhook is from the service, and how the service signs it.
 
 Signatures are those of Standard Webhooks 1.0.0:
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
@@ -19,8 +19,8 @@ from infra.billing.contract.signatures import (
 )
 from infra.billing.errors import InvalidRequest, InvalidSignature
 
-TOLERANCE_S = 300  # Old enough for a slow network, too young to be replayed tomorrow.
-# The specification's least. An empty secret would accept what anybody signs.
+TOLERANCE_S = 300  # enough for a slow network, too short for a replay tomorrow
+# The specification's minimum. An empty secret would accept everyone's signature.
 SECRET_BYTES_MIN = 24
 
 Headers = Mapping[str, str] | Message | Iterable[tuple[str | bytes, str | bytes]]

@@ -41,7 +41,8 @@ WAYS: tuple[Mapping[str, str], Mapping[str, str]] = (
 )
 # What goes with a price only, and may be absent.
 BY_PRICE: Mapping[str, str] = {"expected_amount": "integer"}
-# Whoever sends a currency has chosen; the first thing that is missing names the choice.
+# A currency without an amount means that the caller has chosen an amount; the first missing field
+# names the choice.
 _OTHER_WAY = ", unless you send price_id and quantity in place of amount and currency"
 
 
@@ -218,7 +219,7 @@ class ChargeRequest(Request):
 
 
 def _goes_without(name: str, value: Any, info: ValidationInfo) -> bool:
-    """Whether the field is absent, and rightly so: the price says what it costs."""
+    """Whether the field is absent, and rightly so: the price determines the amount."""
     by_price = info.data.get("price_id") is not None
     if by_price and value is not None:
         raise refused(

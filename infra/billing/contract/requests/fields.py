@@ -237,7 +237,7 @@ class Keyed(Asked):
 
 
 class Request(Keyed):
-    """What every request has: who asks, under which key, and the caller's own names and values."""
+    """What every request has: the producer, the key, and the caller's own names and values."""
 
     metadata: Metadata = Field(
         default_factory=dict,

@@ -49,8 +49,8 @@ def _payable(value: str) -> None:
 
 
 def digits(value: Any, *, currency: str | None = None) -> Any:
-    """Minor units, as digits in text or as a whole number. With the currency, what is refused is
-    told what to send instead."""
+    """Minor units, as digits in text or as a whole number. With the currency, a refusal says what
+    to send instead."""
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
     if isinstance(value, str) and _DECIMAL.fullmatch(value):

@@ -72,7 +72,7 @@ RetrySchedule = Annotated[
 ]
 
 
-# Whose name it may be depends on who asks (payments/access/scopes.py).
+# Which producer is allowed depends on the caller (payments/access/scopes.py).
 Producer = Annotated[
     str, Field(json_schema_extra={"pattern": f"^{PRODUCER}$"}), characters(1, TEXT_MAX)
 ]
