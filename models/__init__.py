@@ -1,4 +1,4 @@
-"""What is true: tables, states, money and ids. Imports nothing of ours."""
+"""What is true: tables, states, money and ids. Imports none of our other packages."""
 
 from models.api_keys import ApiKey
 from models.attempts import Attempt

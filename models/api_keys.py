@@ -1,4 +1,4 @@
-"""An API key: who may ask over HTTP, in whose name, and for what."""
+"""An API key: its producer, and what it may do over HTTP."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from models.base import timestamp
 
 
 class ApiKey(SQLModel, table=True):
-    """The key itself is shown once and kept nowhere; here is its hash."""
+    """The key itself is shown once and not stored; only its hash is."""
 
     __tablename__ = "api_keys"
     __table_args__ = (
@@ -34,15 +34,15 @@ class ApiKey(SQLModel, table=True):
 
     # `key_…`; the first part of the key, so that a person can tell which one a service uses.
     id: str = Field(primary_key=True)
-    # The producer in whose name it asks. Several keys may have one, while one replaces another.
+    # The producer of its requests. Several keys may have the same, while one replaces another.
     producer: str
-    # 256 random bits need no slow hash: nobody can guess them.
+    # 256 random bits can't be guessed, so no slow hash is needed.
     secret_sha256: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     scopes: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
-    # Whether it may see and refund what other producers have asked for.
+    # Whether it may see and refund what other producers requested.
     all_producers: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
-    # Of a key that signs messages, and does nothing else: workers must be able to compute the same
-    # signature, so this one is kept as it is.
+    # The key itself, for a key that only signs messages: workers must be able to compute the same
+    # signature.
     signing_secret: str | None
     created_at: datetime = timestamp(default_now=True, nullable=False)
     revoked_at: datetime | None = timestamp()

@@ -1,4 +1,4 @@
-"""An attempt: one time that somebody tried to move a charge or a refund on, and what came of it."""
+"""An attempt: one try to move a charge or a refund on, and its outcome."""
 
 from datetime import datetime
 
@@ -10,8 +10,8 @@ from models.base import timestamp
 class Attempt(SQLModel, table=True):
     """Append-only. `verb` is charge, refund, look_up, cancel, report or resolve; `outcome` is a
     value of `payments.processors.outcomes` in lower case, `expired` for what was canceled when its
-    time was up, `lease_expired`, `overtaken` (a report came before the answer), or what a person
-    decided."""
+    time was up, `lease_expired`, `overtaken` (a report came before the answer), or a person's
+    decision."""
 
     __tablename__ = "attempts"
 
@@ -24,5 +24,5 @@ class Attempt(SQLModel, table=True):
     outcome: str
     code: str | None
     detail: str | None
-    # Of a look-up that ran out of time: nothing that was made before this moment is it.
+    # For a look-up that ran out of time: nothing made before this moment is the object.
     looked_until: datetime | None = timestamp()

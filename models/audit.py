@@ -1,4 +1,4 @@
-"""Who did what by hand, and what waits for a second person."""
+"""The audit log, and requests that wait for a second person."""
 
 from datetime import datetime
 from typing import Any, get_args
@@ -35,9 +35,9 @@ class AuditEntry(SQLModel, table=True):
     # A person's name as they gave it, the id of an API key, a producer (by message), or `billing`.
     actor: str
     actor_kind: str
-    # Of a command: the account of the operating system that it ran under.
+    # For a command: the account of the operating system that it ran under.
     account: str | None
-    # In whose name a key or a message asked.
+    # The producer of a key or a message.
     producer: str | None
     door: str
     # `charge.cancel`: what was acted on, and what was done.
@@ -51,8 +51,8 @@ class AuditEntry(SQLModel, table=True):
 
 
 class Approval(SQLModel, table=True):
-    """A request that waits for a second person; one at a time of an object. Written in the
-    transaction that asks, and decided in the one that does what was asked."""
+    """A request that waits for a second person; one at a time per object. Written in the
+    transaction that asks, and decided in the one that carries out the decision."""
 
     __tablename__ = "approvals"
     __table_args__ = (
@@ -84,7 +84,7 @@ class Approval(SQLModel, table=True):
     amount: int | None = Field(default=None, sa_type=BigInteger)
     currency: str | None
     decision: str | None
-    # As in the audit log: who asked, under which account or key, and why.
+    # As in the audit log: the actor, the account or key, and the reason.
     requested_by: str
     requested_account: str | None
     request_reason: str | None

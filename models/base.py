@@ -1,4 +1,4 @@
-"""The ground all tables stand on: constraint names, column types, and the table of given rows."""
+"""The basis of all tables: constraint names, column types, and tables of given rows."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlmodel import Field, SQLModel
 
-# Constraints have stable names, so that migrations and error handling can speak of them.
+# Constraints have stable names, so that migrations and error handling can refer to them.
 SQLModel.metadata.naming_convention = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
     "uq": "%(table_name)s_%(column_0_N_name)s_key",
@@ -35,9 +35,9 @@ SQLModel.metadata.naming_convention = {
     "pk": "%(table_name)s_pkey",
 }
 
-# Tables whose rows are never changed and never deleted, whoever asks. Each has a trigger that
-# refuses it (`refuse_to_change_history` of migrations 0040 and 0043), and the role that the service
-# runs as has no right to it (`service.database.roles`).
+# Tables whose rows are never changed or deleted. Each has a trigger that refuses it
+# (`refuse_to_change_history` of migrations 0040 and 0043), and the role of the service has no
+# permission for it (`service.database.roles`).
 APPEND_ONLY = (
     "audit_log",
     "ledger_books",
@@ -46,7 +46,7 @@ APPEND_ONLY = (
     "ledger_balances",
 )
 
-# Besides tables: what is only read.
+# Views, which are only read.
 VIEWS = ("ledger_entries",)
 
 Timestamp = DateTime(timezone=True)
@@ -58,7 +58,7 @@ def timestamp(
     """A `timestamptz` field; its clock is the database's, never a worker's.
 
     `default_now` is the moment at which the transaction began, `when_written` the one at which the
-    row is written (`payments.history.settled` tells what for).
+    row is written (`payments.history.settled` explains why).
     """
     kwargs: dict[str, Any] = {"nullable": nullable}
     if default_now or when_written:
@@ -67,7 +67,7 @@ def timestamp(
 
 
 def big_identity() -> Any:
-    """A `bigint` primary key that the database counts up."""
+    """A `bigint` primary key from a sequence."""
     return Field(
         default=None,
         sa_type=BigInteger,
@@ -77,7 +77,7 @@ def big_identity() -> Any:
 
 
 def table_of(model: type[SQLModel]) -> Table:
-    """The Core table behind a SQLModel class: what multi-row statements are written with."""
+    """The Core table of a SQLModel class, for multi-row statements."""
     return model.__table__  # type: ignore[attr-defined,no-any-return]
 
 
@@ -101,7 +101,7 @@ def id_among(column: Any) -> ColumnElement[bool]:
 
 
 def seconds(value: Any) -> ColumnElement[Any]:
-    """An SQL interval of so many seconds; NULL for NULL."""
+    """A number of seconds as an SQL interval; NULL for NULL."""
     return value * literal(timedelta(seconds=1), Interval)  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""The ledger: which money went from which account to which, and the seals that keep it so."""
+"""The ledger: postings from account to account, and the seals that protect them."""
 
 from datetime import date, datetime
 from enum import IntEnum
@@ -10,30 +10,30 @@ from models.base import Timestamp, timestamp
 
 
 class Account(IntEnum):
-    """The accounts of a book, by the numbers under which they are kept."""
+    """The accounts of a book, by the numbers under which they are stored."""
 
-    # Those who pay: what they paid stands on its credit side, what they got back on its debit side.
+    # Customers: what they paid is on the credit side, what they got back on the debit side.
     CUSTOMER = 1
-    # What the processor has of ours, by all that it said.
+    # Our money at the processor, by its own answers.
     CLEARING = 2
-    # What may have moved, and nobody knows.
+    # Money that may have moved, with an unknown outcome.
     IN_TRANSIT = 3
-    # What processors keep.
+    # Fees of processors.
     FEES = 4
-    # What banks have taken back for now.
+    # Money that banks have taken back for now.
     DISPUTES = 5
-    # What is to go back to customers, and has not yet.
+    # Money to be returned to customers.
     REFUNDS_PAYABLE = 6
-    # What was changed from one currency into another.
+    # Money converted from one currency into another.
     EXCHANGE = 7
-    # What the processor paid out to us.
+    # Payouts of the processor to us.
     BANK = 8
 
 
 class LedgerBook(SQLModel, table=True):
     """The accounts of one producer, at one processor, in one currency.
 
-    Its id is made of the other columns, so that who writes into it need not look it up.
+    Its id is derived from the other columns, so that a posting needs no lookup.
     """
 
     __tablename__ = "ledger_books"
@@ -57,7 +57,7 @@ class LedgerPosting(SQLModel, table=True):
         CheckConstraint("amount > 0", name="amount_positive"),
         CheckConstraint("debit <> credit", name="two_accounts"),
         Index("ledger_postings_object_idx", "object_id", postgresql_using="hash"),
-        # What counts on a day: reports and exports.
+        # The postings of a day, for reports and exports.
         Index("ledger_postings_effective_idx", "effective_at", "id"),
     )
 
@@ -69,21 +69,21 @@ class LedgerPosting(SQLModel, table=True):
         primary_key=True,
         sa_column_kwargs={"server_default": Identity(always=True)},
     )
-    # The moment at which it counts: that of the move.
+    # The effective time: that of the move.
     effective_at: datetime = timestamp(nullable=False)
     amount: int = Field(sa_type=BigInteger)
     # No foreign key: looked up for every row, for what is never deleted.
     book: int = Field(sa_type=BigInteger)
     debit: int = Field(sa_type=SmallInteger)
     credit: int = Field(sa_type=SmallInteger)
-    # What moved: a charge, a refund, a dispute or a payout.
+    # The object that moved: a charge, a refund, a dispute or a payout.
     object_id: str
 
 
 class LedgerSeal(SQLModel, table=True):
-    """The postings from the seal before this one up to `until`, which is not included; closed.
+    """The postings from the previous seal up to `until`, exclusive; closed.
 
-    A seal ends at the end of an hour, or before that when there are many postings.
+    A seal ends at the end of an hour, or before that if there are many postings.
     """
 
     __tablename__ = "ledger_seals"
@@ -96,7 +96,7 @@ class LedgerSeal(SQLModel, table=True):
 
 
 class LedgerBalance(SQLModel, table=True):
-    """What an account came to at the end of a seal in which something was posted to it."""
+    """The balance of an account at the end of a seal in which it had postings."""
 
     __tablename__ = "ledger_balances"
 
@@ -107,14 +107,14 @@ class LedgerBalance(SQLModel, table=True):
         sa_type=SmallInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
     )
     until: datetime = Field(sa_type=Timestamp, primary_key=True)
-    # Debits less credits, in minor units; and how many entries it has had in all.
+    # Debits less credits, in minor units; and the total number of its entries.
     balance: int = Field(sa_type=BigInteger)
     version: int = Field(sa_type=BigInteger)
 
 
 class LedgerDay(SQLModel, table=True):
-    """What a day of UTC brought to an account of a book, of objects of one kind, by the moment at
-    which postings count: of those that are sealed and counted (`LedgerDaysCounted`)."""
+    """The total of a day (UTC) for an account of a book, for objects of one kind, by the effective
+    time of postings: of those that are sealed and counted (`LedgerDaysCounted`)."""
 
     __tablename__ = "ledger_days"
 
@@ -122,7 +122,7 @@ class LedgerDay(SQLModel, table=True):
     book: int = Field(
         sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
     )
-    # `ch_`, `re_`, `dp_` or `po_`: how ids of the kind begin.
+    # `ch_`, `re_`, `dp_` or `po_`: the prefix of the kind's ids.
     kind: str = Field(primary_key=True)
     account: int = Field(
         sa_type=SmallInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
@@ -132,7 +132,7 @@ class LedgerDay(SQLModel, table=True):
 
 
 class LedgerDaysCounted(SQLModel, table=True):
-    """The one row that tells up to which seal postings are counted in `ledger_days`."""
+    """The one row that says up to which seal postings are counted in `ledger_days`."""
 
     __tablename__ = "ledger_days_counted"
 
@@ -140,13 +140,13 @@ class LedgerDaysCounted(SQLModel, table=True):
 
 
 class LedgerFilling(SQLModel, table=True):
-    """A walk over a table whose rows were there before the ledger was, writing what they lack."""
+    """A walk over a table with rows older than the ledger, posting what they lack."""
 
     __tablename__ = "ledger_filling"
 
     # The table's.
     name: str = Field(primary_key=True)
-    # The last id that was looked at.
+    # The last id that was read.
     walked: str = Field(default="", sa_column_kwargs={"server_default": ""})
     started_at: datetime = timestamp(default_now=True, nullable=False)
     finished_at: datetime | None = timestamp()

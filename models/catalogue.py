@@ -11,15 +11,15 @@ from models.base import timestamp
 
 
 class Made(SQLModel):
-    """What both have in common. Each is made under a key, of which its id is a hash."""
+    """The columns that both share. Each is created under a key, and its id is a hash of that."""
 
     id: str = Field(primary_key=True)
     producer: str
     idempotency_key: str
     fingerprint: str
-    # Whether the processor was a real one when it was made.
+    # Whether it was created with a real processor.
     livemode: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
-    # May be used for what is new; what uses it already goes on.
+    # Whether it may be used for new objects; existing ones continue.
     active: bool = Field(default=True, sa_column_kwargs={"server_default": "true"})
     metadata_: dict[str, str] = Field(
         default_factory=dict,
@@ -32,7 +32,7 @@ class Made(SQLModel):
 
 class Product(Made, table=True):
     __tablename__ = "products"
-    # With what lists are narrowed down by: to count and to skip, the index alone is read.
+    # With the filters of lists: counting and skipping read only the index.
     __table_args__ = (
         Index("products_created_idx", "created_at", "id", postgresql_include=["active"]),
     )
@@ -46,7 +46,7 @@ def _json() -> Column[Any]:
 
 
 class Price(Made, table=True):
-    """What it costs never changes. What is left of it does, and what it is called."""
+    """What it costs never changes. Its stock does, and its names."""
 
     __tablename__ = "prices"
     __table_args__ = (
@@ -67,13 +67,13 @@ class Price(Made, table=True):
         ),
         CheckConstraint("unit_amount > 0", name="unit_amount_positive"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
-        # The bound of every sale stands in its UPDATE; and here once more.
+        # The limit of every sale is in its UPDATE; and here once more.
         CheckConstraint("quantity_available >= 0", name="quantity_available"),
         CheckConstraint(
             "(quantity_available IS NULL) = (initial_quantity IS NULL)", name="counted_from"
         ),
-        # Partial, so that it is no key to PostgreSQL: who moves one needs no more than
-        # FOR NO KEY UPDATE, and waits for nobody who sells.
+        # Partial, so that PostgreSQL doesn't treat it as a key: moving one needs only FOR NO KEY
+        # UPDATE, and doesn't wait for sales.
         Index(
             "prices_lookup_key_idx",
             "lookup_key",
@@ -104,10 +104,10 @@ class Price(Made, table=True):
     unit_amount: int | None = Field(default=None, sa_type=BigInteger)
     # An interval, interval_count and usage_type.
     recurring: dict[str, Any] | None = Field(default=None, sa_column=_json())
-    # Each with up_to, unit_amount and flat_amount; of the last, up_to is null.
+    # Each with up_to, unit_amount and flat_amount; up_to of the last one is null.
     tiers: list[dict[str, Any]] | None = Field(default=None, sa_column=_json())
     tiers_mode: str | None
-    # A number to divide_by, and which way to round.
+    # A number to divide_by, and the direction to round.
     transform_quantity: dict[str, Any] | None = Field(default=None, sa_column=_json())
     lookup_key: str | None
     # NULL = unlimited, for ever.

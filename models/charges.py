@@ -1,4 +1,4 @@
-"""A charge: money that a producer asked to be taken, once; its captures and its disputes."""
+"""A charge: money to be taken, once, as a producer requested; its captures and its disputes."""
 
 from datetime import datetime
 from typing import Any
@@ -26,8 +26,8 @@ class Charge(Lifecycle, table=True):
         ),
         CheckConstraint("state = 'succeeded' OR refunded_amount = 0", name="refunds_need_success"),
         CheckConstraint("capture IN ('automatic', 'manual')", name="capture"),
-        # What is captured by hand is counted; of what is captured by itself there is nothing to
-        # count, and nothing is ever only authorized.
+        # Captures by hand are counted; with automatic capture there is nothing to count, and the
+        # charge is never only authorized.
         CheckConstraint(
             "(capture = 'manual') = (amount_captured IS NOT NULL)", name="captured_by_hand"
         ),
@@ -76,7 +76,7 @@ class Charge(Lifecycle, table=True):
         # What people search by: an amount, and words of metadata (payments/history/search.py).
         amount_index("charges"),
         words_index("charges"),
-        # Lists of a producer's own, when it is a small one among large ones.
+        # Lists of one producer's charges, for a small one among large ones.
         Index("charges_producer_created_idx", "producer", "created_at", "id"),
         Index(
             "charges_customer_idx",
@@ -90,7 +90,7 @@ class Charge(Lifecycle, table=True):
             "created_at",
             postgresql_where=text("price_id IS NOT NULL"),
         ),
-        # What the sweep of expired charges reads: pending ones that nobody has canceled yet.
+        # For the sweep of expired charges: pending ones that are not canceled yet.
         Index(
             "charges_expiry_idx",
             "expires_at",
@@ -98,7 +98,7 @@ class Charge(Lifecycle, table=True):
                 "state = 'pending' AND cancel_requested_at IS NULL AND expires_at IS NOT NULL"
             ),
         ),
-        # What the sweeps of authorizations read: those that end soon, and those that were told of.
+        # For the sweeps of authorizations: those that end soon, and those that were announced.
         Index(
             "charges_capture_before_idx",
             "capture_before",
@@ -115,10 +115,10 @@ class Charge(Lifecycle, table=True):
     currency: str
     customer_id: str | None
     payment_method_id: str | None
-    # No foreign key: whoever deletes a price holds it, and so does whoever charges by it.
+    # No foreign key: deleting a price locks it, and so does charging by it.
     price_id: str | None
     quantity: int | None = Field(default=None, sa_type=BigInteger)
-    # What the amount was made of, when it was accepted: the lines of the quote.
+    # How the amount was computed on acceptance: the lines of the quote.
     lines: list[dict[str, Any]] | None = Field(
         default=None, sa_column=Column(JSONB(none_as_null=True))
     )
@@ -133,57 +133,57 @@ class Charge(Lifecycle, table=True):
     refund_reserved: int = Field(
         default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
     )
-    # Whether its money is taken at once, or only set aside until somebody captures it (`manual`).
+    # Whether it is captured at once, or only authorized until it is captured by hand (`manual`).
     capture: str = Field(default="automatic", sa_column_kwargs={"server_default": "automatic"})
-    # What was captured so far of a charge that is captured by hand; NULL for all others.
+    # The amount captured so far for capture by hand; NULL for all others.
     amount_captured: int | None = Field(default=None, sa_type=BigInteger)
-    # Since when its money has been set aside, and when the processor lets go of it; NULL = it
+    # Since when it has been authorized, and when the processor releases it; NULL = the processor
     # doesn't say.
     authorized_at: datetime | None = timestamp()
     capture_before: datetime | None = timestamp()
-    # When the world was told that this is soon.
+    # When the event about its imminent end was published.
     capture_warned_at: datetime | None = timestamp()
     # Why its last capture failed, until the next one is asked for.
     capture_failure_code: str | None
-    # What banks contest of it and have taken back for now, or for good.
+    # The amount that banks dispute and have taken back, for now or for good.
     disputed_amount: int = Field(
         default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
     )
-    # What the processor keeps of it and what it pays out, in minor units of the currency in which
-    # it settles; NULL = not known yet.
+    # The processor's fee and the net amount, in minor units of the settlement currency; NULL = not
+    # known yet.
     fee: int | None = Field(default=None, sa_type=BigInteger)
     net: int | None = Field(default=None, sa_type=BigInteger)
     settlement_currency: str | None
     # When it is to be made; NULL = at once.
     scheduled_at: datetime | None = timestamp()
-    # Where the customer comes back to, who is there; NULL = nobody is.
+    # The page to which the customer returns; NULL = the customer is absent.
     return_url: str | None
     # A pending charge is canceled then; NULL = never.
     expires_at: datetime | None = timestamp()
-    # Whether that is how long anybody waits for a customer, and not what was asked for: it ends
+    # Whether that is the default limit on waiting for a customer, and not a requested one: it ends
     # with the wait.
     expires_by_default: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     # What the customer has to do, while the processor waits for that: type, url, expires_at.
     next_action: dict[str, Any] | None = Field(
         default=None, sa_column=Column(JSONB(none_as_null=True))
     )
-    # Of one that failed: what to do about it, and from when on another try makes sense
+    # If it failed: what to do about it, and from when on another try makes sense
     # (`payments.processors.advice`).
     failure_advice: str | None
     retry_at: datetime | None = timestamp()
-    # Somebody wants it ended: no call is made for it any more but to cancel it.
+    # A cancellation was requested: the only call still made for it is to cancel.
     cancel_requested_at: datetime | None = timestamp()
     cancel_requested_by: str | None
     cancel_reason: str | None
-    # The failure code that it gets: `canceled`, or `expired` when its time was up.
+    # Its failure code then: `canceled`, or `expired` if its time was up.
     cancel_code: str | None
 
 
 class Capture(SQLModel, table=True):
-    """Taking money of a charge that is authorized, all of it or a part.
+    """A capture of an authorized charge, in full or in part.
 
-    What is asked for stands here; the charge's own lease carries it out. So a charge has at most
-    one capture that is not final, and while it has one, its phase says where that stands.
+    The request is kept here; the charge's own lease carries it out. So a charge has at most one
+    capture that is not final, and while it has one, the charge's phase is that of the capture.
     """
 
     __tablename__ = "captures"
@@ -199,7 +199,7 @@ class Capture(SQLModel, table=True):
             postgresql_using="hash",
             postgresql_where=text("request_id IS NOT NULL"),
         ),
-        # Two captures at once are how more is taken than was meant.
+        # Two captures at once could take more than was meant.
         Index(
             "captures_open_key",
             "charge_id",
@@ -208,7 +208,7 @@ class Capture(SQLModel, table=True):
         ),
     )
 
-    # Made from the producer and the key, as that of a charge is.
+    # Derived from the producer and the key, like a charge's.
     id: str = Field(primary_key=True)
     charge_id: str
     producer: str
@@ -216,7 +216,7 @@ class Capture(SQLModel, table=True):
     fingerprint: str
     request_id: str | None
     amount: int = Field(sa_type=BigInteger)
-    # Whether what it leaves is let go of.
+    # Whether the rest is released.
     final: bool
     state: str = Field(default="pending", sa_column_kwargs={"server_default": "pending"})
     failure_code: str | None
@@ -226,7 +226,7 @@ class Capture(SQLModel, table=True):
 
 
 class Dispute(SQLModel, table=True):
-    """A customer's bank contests a charge: how that stands, as the processor told it."""
+    """A dispute of a charge by a customer's bank, in the state that the processor reported."""
 
     __tablename__ = "disputes"
     __table_args__ = (
@@ -238,7 +238,7 @@ class Dispute(SQLModel, table=True):
         Index("disputes_producer_created_idx", "producer", "created_at", "id"),
     )
 
-    # Made of the processor's name and its own id: a report that comes again is the same dispute.
+    # Derived from the processor's name and its id: a repeated report is about the same dispute.
     id: str = Field(primary_key=True)
     charge_id: str
     # The charge's.
@@ -251,9 +251,9 @@ class Dispute(SQLModel, table=True):
     currency: str
     reason: str
     respond_by: datetime | None = timestamp()
-    # When it stood so, by the processor's clock: what is older is old news.
+    # The time of this state, by the processor's clock: older reports are ignored.
     told_at: datetime = timestamp(nullable=False)
-    # Events of it so far.
+    # The number of its events so far.
     sequence: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     created_at: datetime = timestamp(when_written=True, nullable=False)
     closed_at: datetime | None = timestamp()

@@ -1,4 +1,4 @@
-"""An event: a fact that was told, with the exact bytes that are signed and sent."""
+"""An event: a published fact, with the exact bytes that are signed and sent."""
 
 from datetime import datetime
 
@@ -33,8 +33,8 @@ class Event(SQLModel, table=True):
     )
     type: str
     object_id: str
-    # Whose it is: a producer's name; `*` = everybody's, as what concerns the catalogue is;
-    # NULL = of those alone who may see all producers'.
+    # The owner: a producer's name; `*` = everyone, for the catalogue; NULL = only callers that may
+    # see all producers' objects.
     producer: str | None
     # Counts the events of one object from 1, so that a receiver can order them and find gaps.
     sequence: int

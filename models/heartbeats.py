@@ -9,7 +9,7 @@ from models.base import timestamp
 
 
 class Heartbeat(SQLModel, table=True):
-    """A sweep that was made, for those who watch that somebody sweeps."""
+    """The last run of a sweep, for monitoring."""
 
     __tablename__ = "heartbeats"
 
@@ -18,22 +18,22 @@ class Heartbeat(SQLModel, table=True):
 
 
 class Installation(SQLModel, table=True):
-    """One row, made when it is first asked for. Its name never changes once it was used: what
-    stands at a processor under another one would not be found."""
+    """One row, created on first use. Its name never changes once it was used: objects at a
+    processor under another name would not be found."""
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint("one", name="is_one"),)
 
     one: bool = Field(default=True, primary_key=True)
     name: str
-    # What was sent for the first time before then carries no name: it was sent, or may have been,
-    # by a version that knew of none.
+    # What was first sent before then carries no name, as a version without names sent it, or may
+    # have.
     named_from: datetime = timestamp(nullable=False)
     used_at: datetime | None = timestamp()
 
 
 class Retention(SQLModel, table=True):
-    """A walk over a table whose key counts up, deleting what has been kept for its time."""
+    """A walk over a table by its ascending key, deleting what is past its retention time."""
 
     __tablename__ = "retention"
 
@@ -44,6 +44,7 @@ class Retention(SQLModel, table=True):
     through: int | None = Field(default=None, sa_type=BigInteger)
     # When the last one ended.
     rested_at: datetime | None = timestamp()
-    # The last key that was deleted, and when its row was written: what is behind both is all there.
+    # The last key that was deleted, and when its row was written: everything after both is
+    # complete.
     gone: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     gone_before: datetime | None = timestamp()

@@ -1,4 +1,4 @@
-"""What a charge and a refund have in common: where they stand, who works on them, how it ended."""
+"""What charges and refunds have in common: their state, their lease, their end."""
 
 from datetime import datetime
 from typing import Any
@@ -14,18 +14,17 @@ from models.base import timestamp
 class Lifecycle(SQLModel):
     """Columns that charges and refunds share.
 
-    Once the row is there, `payments.lifecycle.moving.moves` alone writes how it stands and how it
-    ended. A lease is taken by `claims`, which also puts what was queued `in_flight`;
-    `next_attempt_at` and `woken_at` are written, too, by whatever makes a row due, lets it wait, or
-    wakes it.
+    Once the row exists, only `payments.lifecycle.moving.moves` writes its state and its end.
+    `claims` takes leases, and also puts what was queued `in_flight`; `next_attempt_at` and
+    `woken_at` are also written by whatever makes a row due, lets it wait, or wakes it.
     """
 
     id: str = Field(primary_key=True)
     producer: str
     idempotency_key: str
     fingerprint: str
-    # Of the request that made it: what HTTP answers as X-Request-Id, or the id of the message.
-    # NULL: made by a command, or before this was kept.
+    # The id of the request: X-Request-Id over HTTP, or the id of the message. NULL: made by a
+    # command, or before this was recorded.
     request_id: str | None
     # The trace that it belongs to, as its caller names it (W3C Trace Context, `traceparent`).
     traceparent: str | None
@@ -44,11 +43,11 @@ class Lifecycle(SQLModel):
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     retries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
-    # When a worker should look at it next; NULL = nobody but an event or a person moves it on.
+    # When it is due; NULL = only an event or a person moves it on.
     next_attempt_at: datetime | None = timestamp()
-    # When a worker was last told so, lest the sweep tell it again every second.
+    # When it was last woken, so that the sweep doesn't wake it again every second.
     woken_at: datetime | None = timestamp()
-    # Who works on it. Every write after the call carries the token (fencing).
+    # The lease. Every write after the call checks the token (fencing).
     lease_token: UUID | None = Field(default=None)
     lease_expires_at: datetime | None = timestamp()
     leased_at: datetime | None = timestamp()
@@ -68,12 +67,12 @@ class Lifecycle(SQLModel):
     settled_at: datetime | None = timestamp()
 
 
-# Where any pending one may stand.
+# The phases of any pending row.
 PHASES = ("queued", "in_flight", "unknown", "awaiting_customer", "needs_review")
 
 
 def lifecycle_constraints(table: str, *, more_phases: tuple[str, ...] = ()) -> tuple[Any, ...]:
-    """The rules every row keeps, and the partial indexes that the sweeps read.
+    """The constraints of every row, and the partial indexes that the sweeps read.
 
     Finished rows are in none of the sweep's indexes: ten million of them cost it nothing.
     """
@@ -104,15 +103,15 @@ def lifecycle_constraints(table: str, *, more_phases: tuple[str, ...] = ()) -> t
             postgresql_where=text("phase IN ('unknown', 'needs_review')"),
         ),
         Index(f"{table}_created_idx", "created_at", "id"),
-        # What ended on a day: exports.
+        # What ended on a day, for exports.
         Index(
             f"{table}_settled_idx",
             "settled_at",
             "id",
             postgresql_where=text("settled_at IS NOT NULL"),
         ),
-        # For those who ask what became of a request, or what the processor speaks of. Hashes: ids
-        # of strangers may be long, and nobody sorts by them.
+        # For finding an object by the id of its request or at the processor. Hash indexes: foreign
+        # ids may be long, and are never sorted.
         Index(
             f"{table}_request_idx",
             "request_id",
@@ -136,13 +135,13 @@ def lifecycle_constraints(table: str, *, more_phases: tuple[str, ...] = ()) -> t
 
 
 def amount_index(table: str) -> Index:
-    """By which people find an amount, newest first."""
+    """For finding an amount, newest first."""
     return Index(f"{table}_amount_idx", "currency", "amount", "created_at")
 
 
 def words_index(table: str) -> Index:
-    """By which people find words of metadata, in no order. What is new waits in a list, and whoever
-    writes one too many merges them all: some milliseconds' work for a short list."""
+    """For finding words of metadata, in no order. New entries wait in a list, and the transaction
+    that fills it merges them all: some milliseconds' work for a short list."""
     return Index(
         f"{table}_words_idx",
         text("jsonb_to_tsvector('simple'::regconfig, metadata, '[\"string\"]'::jsonb)"),

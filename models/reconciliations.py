@@ -13,8 +13,8 @@ from models.base import big_identity, timestamp
 class Reconciliation(SQLModel, table=True):
     """One walk through the records of a period, or of a payout.
 
-    `position` and the records before it are written together, so whoever goes on with it goes on
-    where it was.
+    `position` and the records before it are written together, so another process can continue from
+    there.
     """
 
     __tablename__ = "reconciliations"

@@ -15,7 +15,7 @@ class Refund(Lifecycle, table=True):
         CheckConstraint("NOT reserved OR amount IS NOT NULL", name="reserved_has_amount"),
         CheckConstraint("state <> 'succeeded' OR reserved", name="success_was_reserved"),
         Index("refunds_charge_idx", "charge_id"),
-        # As charges have them.
+        # As for charges.
         amount_index("refunds"),
         words_index("refunds"),
         Index(
@@ -28,9 +28,9 @@ class Refund(Lifecycle, table=True):
 
     # No foreign key: messages overtake each other, so a refund may arrive before its charge.
     charge_id: str
-    # Whose charge it is, when that is not the producer's own: then the refund belongs to them.
+    # The charge's producer, if it differs from the refund's: then the refund belongs to that one.
     charge_producer: str | None
-    # Whether it was asked for by someone who may refund any producer's charge.
+    # Whether the caller may refund any producer's charge.
     any_charge: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     # NULL = all that is left, fixed as soon as the charge is there.
     amount: int | None = Field(default=None, sa_type=BigInteger)
@@ -49,7 +49,7 @@ class Refund(Lifecycle, table=True):
     )
     if_pending: str = Field(default="wait", sa_column_kwargs={"server_default": "wait"})
     expected_refunded_amount: int | None = Field(default=None, sa_type=BigInteger)
-    # Who asked, where refunds may have to be approved by somebody else; NULL otherwise.
+    # Who asked, if refunds may need approval by a second person; NULL otherwise.
     asked_by: dict[str, str | None] | None = Field(
         default=None, sa_column=Column(JSONB(none_as_null=True))
     )

@@ -1,4 +1,4 @@
-"""What could not be taken: requests that were refused, and messages that were not even requests."""
+"""What could not be accepted: refused requests, and messages that were not requests."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,8 @@ from models.base import big_identity, timestamp
 
 
 class RejectedRequest(SQLModel, table=True):
-    """A well-formed message whose request was refused. Told by a `request.rejected` webhook."""
+    """A well-formed message whose request was refused. Published by a `request.rejected`
+    webhook."""
 
     __tablename__ = "rejected_requests"
     __table_args__ = (
