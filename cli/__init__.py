@@ -1,4 +1,4 @@
-"""The `billing` command. Each module of a room of commands adds its verbs with a `register(root)`.
+"""The `billing` command. Each module of a command package adds its verbs with a `register(root)`.
 
 Exit codes: 0 done, 1 refused or failed (the reason on stderr), 2 wrong usage. With `--json` the
 answer on stdout and the reason on stderr are JSON.
@@ -19,9 +19,9 @@ from service import log
 from service.data_dir import DataDirError
 from service.settings_errors import SettingsError
 
-# How Python hands over bytes that are no characters.
+# How Python represents bytes that are not valid characters.
 _NO_TEXT = re.compile("[\ud800-\udfff]")
-# Where the commands stand; what else is here serves them.
+# The packages with commands; the others here support them.
 ROOMS = ("agent", "catalog", "finance", "operating", "payments", "processes", "webhooks")
 # Those that are started again and again, with the module of each.
 ALONE = {"healthcheck": "cli.processes.healthcheck"}
@@ -32,14 +32,14 @@ def make(word: str = "") -> typer.Typer:
     """The command with all its verbs, or only with the one that `word` names: a health check, every
     few seconds in each container, must not load all the others.
 
-    Modules import what is heavy inside their functions, so that `--help` answers at once.
+    Modules import what is slow inside their functions, so that `--help` answers at once.
     """
     root = typer.Typer(
         name="billing",
         help="Charges and refunds, exactly once, with signed webhooks.",
         no_args_is_help=True,
         add_completion=False,
-        pretty_exceptions_enable=False,  # they show local variables: somebody's secrets
+        pretty_exceptions_enable=False,  # they show local variables, which may be secrets
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -62,7 +62,7 @@ def _commands() -> Iterator[str]:
 def main() -> None:
     """Run the command line and exit with its code."""
     if any(_NO_TEXT.search(argument) for argument in sys.argv):
-        # No key, id or name of ours is; and what isn't text can't be shown, either.
+        # None of our keys, ids or names is; and what isn't text can't be shown, either.
         sys.stderr.write("what was typed is not UTF-8\n")
         sys.exit(2)
     try:
@@ -89,5 +89,5 @@ def _before(
         False, "--version", help="Show the version.", is_eager=True, callback=_version
     ),
 ) -> None:
-    # Commands speak through their answers; what libraries say matters when it is a warning.
+    # Commands report by their answers; of libraries only warnings matter.
     log.configure("console", "warning")

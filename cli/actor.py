@@ -1,9 +1,9 @@
-"""Who acts by a command, and why: the options `--as` and `--why` of every command that changes
-something.
+"""The actor and the reason of a command: the options `--as` and `--why` of every command that
+changes something.
 
     group.command("revoke")(acting.acts(revoke))
 
-The account that the command runs under is kept beside the name that somebody gives.
+The account that the command runs under is recorded beside the given name.
 """
 
 import functools
@@ -30,13 +30,13 @@ Who = Annotated[
     ),
 ]
 Why = Annotated[str | None, typer.Option(help="Why, for the history (`billing audit list`).")]
-# What was typed: who, and why. None while the command that runs changes nothing.
+# The options as typed: name and reason. None while a command runs that changes nothing.
 _TYPED: ContextVar[tuple[str, str | None] | None] = ContextVar("typed", default=None)
 
 
 def acts(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options that say who does it, and why. One that must be told why has a
-    `why` of its own, in words of its own."""
+    """The command with the options for the actor and the reason. A command that requires a reason
+    has its own `why`, with its own help."""
     signature = inspect.signature(command, eval_str=True)
     has_why = "why" in signature.parameters
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -64,7 +64,7 @@ def acts(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def acting_as(who: str, why: str) -> Iterator[None]:
-    """Until the end of the `with`, what is done is done by them, as when it was typed."""
+    """Within the context, everything is done by this actor, as if the options had been typed."""
     token = _TYPED.set((who, why))
     try:
         yield
@@ -73,8 +73,8 @@ def acting_as(who: str, why: str) -> Iterator[None]:
 
 
 def somebody() -> "Acting | None":
-    """Who acts by the command that runs; None for one that changes nothing. Raises InvalidRequest
-    for what can't stay in the history."""
+    """The actor of the running command; None if it changes nothing. Raises InvalidRequest for a
+    name or a reason that must not stay in the history."""
     from payments.acting import person
 
     typed = _TYPED.get()
@@ -85,7 +85,7 @@ def somebody() -> "Acting | None":
 
 
 def account() -> str:
-    """The account of the operating system that types."""
+    """The account of the operating system that runs the command."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user that has a number, but no name

@@ -1,6 +1,6 @@
-"""The options of commands that ask for something: one for each field of what may be asked.
+"""The options of commands that make a request: one for each field of the request.
 
-The models are looked at when the command is, so that `billing --help` answers at once.
+The models are read when a command runs, so that `billing --help` answers at once.
 """
 
 import inspect
@@ -15,12 +15,12 @@ from cli import input_values, naming, usage
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-# Every command that asks for something has these, in words of its own.
+# Every such command has its own versions of these.
 COMMON = ("idempotency_key", "producer", "metadata")
 
 
 class Asks(usage.Command):
-    """A command with an option for each field of a model, but for those that are its own."""
+    """A command with an option for each field of a model, except its own options."""
 
     _is_made = False
     _fields: list[Any] | None = None
@@ -97,13 +97,13 @@ class Endpoint(Asks):
 
 
 def typed(ctx: typer.Context) -> dict[str, Any]:
-    """What was typed of the fields, for the rules to judge."""
+    """The typed fields, to be checked by the rules."""
     said = _read(ctx).items()
     return {name: value for name, value in said if value is not None and value is not False}
 
 
 def changes(ctx: typer.Context) -> dict[str, Any]:
-    """Likewise, of what is to change: what was typed empty is to be unset."""
+    """The same for changes: an option that was typed empty unsets the field."""
     return {name: None if value == "" else value for name, value in typed(ctx).items()}
 
 
@@ -118,7 +118,7 @@ def _read(ctx: typer.Context) -> dict[str, Any]:
 
 
 def _options(model: "type[BaseModel]") -> Iterator[inspect.Parameter]:
-    """An option for each field, called as the field without its unit, or that it is an id."""
+    """An option for each field, named like the field without its unit and `_id`."""
     fields = model.model_fields
     names = {name: f"--{re.sub('_(id|s)$', '', name).replace('_', '-')}" for name in fields}
     for name, field in fields.items():
@@ -138,12 +138,12 @@ def _options(model: "type[BaseModel]") -> Iterator[inspect.Parameter]:
 
 
 def _in_options(said: str, names: Mapping[str, str]) -> str:
-    """What is said of a field, with options in place of fields, and without Markdown."""
+    """A field's description, with options in place of fields, and without Markdown."""
     return re.sub("`([^`]*)`", lambda quoted: names.get(quoted[1], quoted[1]), said)
 
 
 def _bounds(field: Any) -> str:
-    """The bounds of a number, where its type has them, and what it is unless said otherwise."""
+    """The bounds of a number, if its type has them, and its default."""
     marks = [
         mark
         for one in (field, *input_values.kinds(field.annotation))

@@ -1,4 +1,4 @@
-"""The database behind a command: read it, or write to it and wake a worker."""
+"""The database for a command: read it, or write to it and wake a worker."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A state changes by itself, not by us, so we ask: quickly at first, as most are final at once.
+# The state is changed by a worker, so we poll: quickly at first, as most are final at once.
 POLL_MIN_S, POLL_MAX_S = 0.05, 1.0
-# A queue that is full, or a broker that is away, is left alone for so long.
+# A full queue, or a broker that is away, is left alone for this long.
 FULL_S = 2.0
 
 
@@ -31,7 +31,7 @@ def opened(
 ) -> "Iterator[Engine]":
     """An engine for one command; read-only commands need no broker.
 
-    Raises revisions.Behind when a statement fails for want of a migration.
+    Raises revisions.Behind if a statement fails because a migration is missing.
     """
     from sqlalchemy.exc import DBAPIError
 
@@ -54,7 +54,7 @@ def opened(
 
 
 def statements() -> "Statements":
-    """What processors say that they moved, for commands that tell of it."""
+    """The statements of processors, for commands that show them."""
     from service import settings, wiring
 
     return wiring.statements(settings.load(broker_url="redis://unused"))
@@ -62,9 +62,9 @@ def statements() -> "Statements":
 
 @contextmanager
 def reading(*, snapshot: bool = False) -> "Iterator[Connection]":
-    """A connection that can only read: each statement by itself, or all of one snapshot.
+    """A connection that can only read: each statement by itself, or all in one snapshot.
 
-    By itself, so that somebody who pages through a list at leisure holds up no clean-up.
+    By itself, so that a person who pages through a list does not hold up the vacuum.
     """
     level = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
     options: dict[str, Any] = {"isolation_level": level, "postgresql_readonly": True}
@@ -74,10 +74,10 @@ def reading(*, snapshot: bool = False) -> "Iterator[Connection]":
 
 @contextmanager
 def database(*, waiting_max: int | None = None) -> "Iterator[Database]":
-    """The database, to open transactions. After each commit a worker is told, if the broker is
+    """The database, to open transactions. After each commit a worker is woken, if the broker is
     there; if it isn't, the sweep finds the row within a second.
 
-    With `waiting_max` nobody is told while so many messages wait: the sweep will, in time.
+    With `waiting_max` no worker is woken while that many messages wait: the sweep will do it.
     """
     from payments.transaction import Database, Wakes
     from service import log
@@ -118,7 +118,7 @@ def writing() -> "Iterator[Transaction]":
 
 
 def wait_until_at_rest(kind: "KindOf[R]", id_: str, *, wait_s: float) -> "R":
-    """The row as soon as nothing more comes by itself, or as it stands after `wait_s`."""
+    """The row as soon as nothing more happens by itself, or as it stands after `wait_s`."""
     from models.states import Phase
     from payments.lifecycle.reading import get, is_at_rest
 
@@ -131,7 +131,7 @@ def wait_until_at_rest(kind: "KindOf[R]", id_: str, *, wait_s: float) -> "R":
 
 
 def wait_until(look: Callable[[], T], is_it: Callable[[T], bool], *, wait_s: float) -> T:
-    """What `look` sees as soon as it is what one waits for, or what it sees after `wait_s`."""
+    """The result of `look` as soon as it satisfies `is_it`, or the last one after `wait_s`."""
     ends_at, pause_s = time.monotonic() + wait_s, POLL_MIN_S
     while True:
         seen = look()

@@ -1,6 +1,6 @@
-"""What refusals call a field, in the words of the command line: its options and arguments.
+"""The names of fields in refusals, as on the command line: its options and arguments.
 
-The rules name the fields of the API (`event_ids`, `payment_method_id`); who types a command knows
+The rules name the fields of the API (`event_ids`, `payment_method_id`); users of a command know
 `--event` and `--payment-method`.
 """
 

@@ -130,7 +130,7 @@ def pairs(typed: Sequence[str] | None, option: str = "--metadata") -> dict[str, 
     for one in typed:
         name, equals, value = one.partition("=")
         if not equals:
-            # The value of a header is nobody's to repeat.
+            # The value of a header must not be quoted.
             said = f"{one!r} is not" if option == "--metadata" else "it must be"
             raise typer.BadParameter(f"{said} NAME=VALUE", param_hint=option)
         if name in given:

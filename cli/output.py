@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option(JSON_FLAG, help="Answer in JSON.")]
 
 
 class Failed(Exception):
-    """A command was refused or failed, in words for the person who typed it."""
+    """A command was refused or failed, explained for the user."""
 
     def __init__(self, detail: str, *, code: str = "failed", param: str | None = None) -> None:
         super().__init__(detail)
@@ -165,7 +165,7 @@ def fail(failure: Exception) -> NoReturn:
 
 
 def in_words(error: Exception) -> Failed | None:
-    """What to tell a person about an error of the world; None when it is a bug of ours."""
+    """The explanation of an external error for people; None if it is a bug of ours."""
     from kombu.exceptions import OperationalError as BrokerError
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
@@ -223,7 +223,7 @@ def _table(
 
 
 def _cut(widths: Sequence[int], fit: int) -> list[int]:
-    """Widths that fit if they can. What is told of time and money is short, and so stays whole."""
+    """Widths that fit if they can. Times and amounts are short, and so stay whole."""
     cut = list(widths)
     while (over := sum(cut) + len(GAP) * (len(cut) - 1) - fit) > 0:
         widest = max(range(1, len(cut)), key=lambda n: cut[n], default=0)
@@ -262,7 +262,7 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 
 def _stripped(line: Text) -> Text:
-    """Without blanks at its end, which only get in the way of who copies or compares."""
+    """Without spaces at its end, which only disturb copying and comparing."""
     line.rstrip()
     return line
 
@@ -280,7 +280,7 @@ def _cell(value: object) -> str:
 
 
 def shown(text: str) -> str:
-    """The text without what terminals obey: some of it was said by strangers."""
+    """The text without terminal control characters, as outsiders wrote some of it."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

@@ -41,7 +41,7 @@ def free(*wished: int, host: str = LOOPBACK) -> int:
 
 
 def _failures(host: str, port: int) -> list[OSError]:
-    """Why a server could not listen there; nothing when it could."""
+    """Why a server could not listen there; empty if it could."""
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as unknown:  # a name of no machine
@@ -50,7 +50,7 @@ def _failures(host: str, port: int) -> list[OSError]:
     for family, _, _, _, address in places:
         try:
             with socket.socket(family, socket.SOCK_STREAM) as probe:
-                # As servers do: what a server before left behind is in nobody's way.
+                # As servers do: connections left from an earlier server don't block the port.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -88,7 +88,7 @@ def _short_to_the_day(view: View) -> View:
 
 
 def _short(view: View) -> View:
-    """As in brief, with the state alone; why it is so is told of one."""
+    """The brief form, with the state alone; the reason is only shown for a single object."""
     words = in_brief(view)
     return {**words, "state": view["state"]} if "state" in view else words
 

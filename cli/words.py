@@ -1,4 +1,5 @@
-"""Objects as people say them: `19.99 USD`, `pending (queued)`, `20.00 USD each, every month`."""
+"""Objects in the form for people: `19.99 USD`, `pending (queued)`, `20.00 USD each, every
+month`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,16 +10,16 @@ View = Mapping[str, Any]
 
 
 def in_words(view: View) -> dict[str, Any]:
-    """The object with what belongs together in one place; people leave out what programs need.
+    """The object with related fields combined; fields that only programs need are left out.
 
-    Of what was deleted, hardly more than its id is left to say.
+    For a deleted object there is hardly more than its id.
     """
     say = _plainly if view.get("deleted") else _SAID.get(str(view.get("object")), _plainly)
     return say(view)
 
 
 def in_brief(view: View) -> dict[str, Any]:
-    """As `in_words`, where there is little room: tiers are told by their number and the first."""
+    """Like `in_words`, in less space: tiers are shown as their number and the first one."""
     words = in_words(view)
     taken = view.get("amount_captured")
     if taken and taken < view["amount"] and view.get("capture") == "manual":

@@ -32,7 +32,7 @@ def tiers(typed: Sequence[str] | None) -> list[dict[str, Any]] | None:
 
 
 def part(**typed: Any) -> dict[str, Any] | None:
-    """An object of what was typed, or None if nothing of it was."""
+    """An object of the typed options, or None if there are none."""
     return options.sent(**typed) or None
 
 

@@ -1,1 +1,1 @@
-"""What `billing doctor` looks at; one part of the installation per file."""
+"""The checks of `billing doctor`; one part of the installation per file."""

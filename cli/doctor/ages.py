@@ -1,4 +1,4 @@
-"""What is kept for a time: for how long, how old the oldest is, and whether somebody sweeps."""
+"""Retention: how long each kind of row is kept, how old the oldest is, and whether sweeps run."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from payments.audit import health
 from payments.keeping.retention import Keep, oldest_s
 
 SUBJECT = "retention"
-# A sweep comes every second; a database that was away for an hour is told of elsewhere.
+# A sweep comes every second; a database that was away for an hour is reported elsewhere.
 SWEPT_S = 3600.0
 
 

@@ -1,4 +1,4 @@
-"""The broker, asked over the same kind of connection as workers have; and who reads its queues."""
+"""The broker, over the same kind of connection as workers use; and the readers of its queues."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from worker.guard import redis_problems
 from worker.transport import redis_transport
 
 QUEUES = (PAYMENTS, WEBHOOKS)
-# Where Celery sends what names no queue.
+# Celery's queue for tasks that name none.
 DEFAULT = "celery"
 READERS_S = 1.5
 # BLMOVE, by which workers wait without taking (worker/transport/redis_transport.py).
@@ -26,7 +26,7 @@ MEMORY_FULL = 0.8
 
 
 def look(settings: Settings, url: str) -> Iterable[Finding]:
-    """Whether it is there and safe, what waits there, and who reads it."""
+    """Whether it is reachable and safe, what waits there, and which queues have readers."""
     redis_transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(settings, url))
@@ -36,7 +36,7 @@ def look(settings: Settings, url: str) -> Iterable[Finding]:
             is_redis = link.transport.driver_type == "redis"
             yield from (_redis if is_redis else _rabbitmq)(app, link, where)
             yield from _default_queue(link, settings)
-    except Exception as error:  # noqa: BLE001  # a link that breaks breaks with any error
+    except Exception as error:  # noqa: BLE001  # a broken connection may raise any error
         seen = f"{where}: {consumers.reason(error)}"
         advice = "start it, or mend BILLING_BROKER_URL; what is accepted waits for it in the rows"
         yield fail("broker", seen, advice)
@@ -61,7 +61,7 @@ def workers(app: Celery, queues: Sequence[str] = QUEUES) -> Iterable[Finding]:
 
 
 def _default_queue(link: Any, settings: Settings) -> Iterable[Finding]:
-    """Whether somebody sends requests to nobody."""
+    """Whether requests go to a queue without a reader."""
     if DEFAULT in settings.extra_queues:
         return
     if waiting := _count(link, DEFAULT):
@@ -96,7 +96,7 @@ def _redis(app: Celery, link: Any, where: str) -> Iterable[Finding]:
 def _redis_config(client: Any, link: Any) -> Iterable[Finding]:
     try:
         config = {**client.config_get("maxmemory-policy"), **client.config_get("appendonly")}
-    except link.channel_errors:  # not allowed to ask, as with most hosted ones
+    except link.channel_errors:  # not allowed to read CONFIG, as at most hosting providers
         seen = "Redis does not tell its CONFIG"
         advice = "see to it that maxmemory-policy is noeviction and appendonly yes"
         yield warn("broker's settings", seen, advice)
@@ -147,7 +147,7 @@ def _rabbitmq_queue(app: Celery, link: Any, queue: str) -> Iterable[Finding]:
         return
     try:
         with link.channel() as channel:
-            # As workers do. It exists, so this makes nothing; it fails if it is of another kind.
+            # As workers do. It exists, so this creates nothing; it fails if its type differs.
             app.amqp.queues[queue](channel).queue_declare()
     except link.channel_errors:
         seen = f"{queue} is no quorum queue with our arguments"
@@ -160,7 +160,7 @@ def _rabbitmq_queue(app: Celery, link: Any, queue: str) -> Iterable[Finding]:
 def _count(link: Any, queue: str) -> int | None:
     """How many messages wait; None if there is no such queue."""
     try:
-        # A channel of its own: RabbitMQ closes the one on which it was asked in vain.
+        # A separate channel: RabbitMQ closes the one on which a check failed.
         with link.channel() as channel:
             return int(channel.queue_declare(queue=queue, passive=True).message_count)
     except link.channel_errors:

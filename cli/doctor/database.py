@@ -1,4 +1,4 @@
-"""The database: whether it is there, can hold what it is given, and agrees about the time."""
+"""The database: whether it is reachable, keeps what is committed, and agrees about the time."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ VERSION_MIN = 14
 SKEW_WARN_S, SKEW_FAIL_S = 5.0, 150.0
 CONNECTIONS_FULL = 0.9
 
-# What crashes may cost, by the settings that a database is made faster with.
+# What a crash may lose, by the settings that make a database faster.
 DURABILITY = {
     "fsync": "a crash of its machine may destroy the database",
     "full_page_writes": "a crash of its machine may destroy the database",
@@ -30,7 +30,7 @@ DURABILITY = {
 
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
-    """A connection that can only read, and waits for nothing for long."""
+    """A connection that can only read, with short waits."""
     engine = open_engine(url, DOCTOR, pooled=False)
     options = {"isolation_level": "AUTOCOMMIT", "postgresql_readonly": True}
     with engine.connect().execution_options(**options) as connection:
@@ -92,7 +92,7 @@ def durability(connection: Connection) -> Iterable[Finding]:
     off = [
         name
         for name in DURABILITY
-        if connection.execute(text(f"SHOW {name}")).scalar_one() == "off"  # a name of ours
+        if connection.execute(text(f"SHOW {name}")).scalar_one() == "off"  # our own name
     ]
     for name in off:
         yield warn("durability", f"{name} is off", f"set it to on: {DURABILITY[name]}")

@@ -1,5 +1,5 @@
-"""The processors: whether those that can be asked answer, take us for who we are, and have a key
-of the mode that their charges are of."""
+"""The processors: whether those that can be checked answer, accept our credentials, and have a key
+of the mode that their charges have."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ from payments.processors.port import ChecksItself, Processor
 from service.settings import Settings
 from service.wiring import processors
 
-# Less than the doctor's own patience with a part.
+# Less than the doctor's own limit for a part.
 DEADLINE_S = 5.0
 ADVICE = "charges and refunds wait meanwhile; see its dashboard and this service's settings"
 MODE = {True: "live", False: "test"}

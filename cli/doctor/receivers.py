@@ -1,4 +1,4 @@
-"""Whether receivers of webhooks get what they asked for: each of a few, and many in sum."""
+"""Whether receivers of webhooks get their events: named individually if few, counted if many."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from payments.audit import health, outstanding
 from payments.audit.health import DisabledByItself, Receiver
 from payments.webhooks.pacing.breaker import DISABLED_AFTER_S, WARNED_AFTER_S
 
-# So many endpoints with the same problem are named each; more are counted, and some named.
+# Up to this many endpoints with the same problem are named individually; more are counted, and some
+# named.
 EACH_MAX = 3
 
 WORKERS = "start more workers of the queue webhooks, or see what those that run log"
@@ -19,8 +20,8 @@ WORKERS = "start more workers of the queue webhooks, or see what those that run 
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """What may be wrong with an endpoint. `seen` tells of one; `summed` of many, `longest` being
-    the longest of them."""
+    """A problem that an endpoint may have. `seen` describes it for one; `summed` for many,
+    `longest` being the longest of them."""
 
     is_it: Callable[[Receiver], bool]
     level: Level
@@ -30,8 +31,8 @@ class _Problem:
 
 
 def webhooks(connection: Connection, *, is_swept: bool) -> Iterable[Finding]:
-    """What is wrong at receivers. `is_swept`: somebody looks for what is due, so that what nobody
-    was woken for waits behind a queue that is full."""
+    """The problems of receivers. `is_swept`: sweeps run, so an endpoint that was not woken waits
+    behind a full queue."""
     receivers = health.receivers(connection)
     given_up = list(_disabled(health.disabled_by_themselves(connection)))
     yield from given_up
@@ -53,7 +54,7 @@ WHY_HELD_BACK = {
     "failing": "most webhooks failed lately",
     "gone": "it answered 410",
 }
-# Of a fault of ours: what it is, and what to do.
+# Faults on our side: what they are, and what to do.
 LOCAL_FAULTS = {
     "resolver_away": (
         "the resolver of the webhooks processes answers nobody",

@@ -1,4 +1,4 @@
-"""The rounds: all parts are looked at at once, each within its time, whatever becomes of others."""
+"""All parts are checked in parallel, each within its time limit, independently of the others."""
 
 import threading
 import time
@@ -10,15 +10,15 @@ from cli.doctor.findings import Finding, fail
 from service import faults
 from service.database import diagnosis
 
-# Whoever types `billing doctor` has a problem, and no patience. A part that is in order answers
-# within three seconds.
+# A person who runs `billing doctor` has a problem, and no patience. A healthy part answers within
+# three seconds.
 LIMIT_S = 8.0
 
 Look = Callable[[], Iterable[Finding]]
 
 
 class Part(threading.Thread):
-    """Looks at one part. A daemon: what never answers must not keep the process."""
+    """Checks one part. A daemon: a check that never ends must not keep the process alive."""
 
     def __init__(self, subject: str, look: Look) -> None:
         super().__init__(name=f"doctor-{subject}", daemon=True)
@@ -35,7 +35,7 @@ class Part(threading.Thread):
 
 
 def make(parts: Sequence[tuple[str, Look]], *, limit_s: float) -> Iterator[Finding]:
-    """Look at all parts at once; findings come part by part, in the order of the parts."""
+    """Check all parts in parallel; findings come part by part, in the order of the parts."""
     threads = [Part(subject, look) for subject, look in parts]
     ends_at = time.monotonic() + limit_s
     for thread in threads:
@@ -53,7 +53,7 @@ def make(parts: Sequence[tuple[str, Look]], *, limit_s: float) -> Iterator[Findi
 
 
 def broken(error: Exception) -> str:
-    """What can be said of an error, without what it may quote."""
+    """What can be shown of an error, without what it may quote."""
     if isinstance(error, DBAPIError):
         return f"could not be looked at: {diagnosis.reason(error)}"
     return f"could not be looked at: {faults.describe(error).text}"

@@ -12,12 +12,12 @@ from service.settings_errors import SettingsError
 from service.wiring import vault as vault_of
 
 SUBJECT = "secrets"
-# Of what can't be opened, so many are named.
+# How many unreadable secrets are named.
 NAMED_MAX = 3
 
 
 def encryption(connection: Connection, settings: Settings) -> Iterable[Finding]:
-    """Whether what is secret can be read, and by whom: who has the keys, and nobody else."""
+    """Whether secrets can be read with our keys, and only with them."""
     try:
         vault = vault_of(settings)
     except SettingsError as error:
@@ -42,7 +42,7 @@ def _unreadable(reasons: list[str]) -> Iterable[Finding]:
 
 
 def _stale(kept: Iterable[sealed.Kept], key_ids: Sequence[str]) -> Iterable[Finding]:
-    """What a sweep is still to encrypt; it comes once a minute."""
+    """What a sweep has still to encrypt; it comes once a minute."""
     for one in kept:
         whose = f"of {some(one.endpoints, 'endpoint')}"
         if one.key_id is None:

@@ -1,4 +1,4 @@
-"""What slows the database down by and by: dead rows, and transactions that keep them."""
+"""What gradually slows the database down: dead rows, and transactions that keep them."""
 
 from collections.abc import Iterable
 
@@ -10,8 +10,8 @@ from payments.audit import backlog
 # As long as the alert BillingLongTransaction allows; ours take seconds.
 OPEN_WARN_S = 900.0
 # Autovacuum begins when a fifth of a table is dead (autovacuum_vacuum_scale_factor). Twice that,
-# and some more for small tables, means that it doesn't keep up: what is looked for among so many
-# takes a hundred times as long (docs/runbooks/BillingDeadRows.md).
+# and some more for small tables, means that it doesn't keep up: queries then take a hundred times
+# as long (docs/runbooks/BillingDeadRows.md).
 DEAD_SHARE, DEAD_ROWS = 0.4, 20_000
 
 

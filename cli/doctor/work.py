@@ -1,4 +1,4 @@
-"""The work: whether somebody sweeps, what is late, and what waits for a person."""
+"""The work: whether sweeps run, what is late, and what waits for a person."""
 
 from collections.abc import Collection, Iterable
 
@@ -13,12 +13,12 @@ from payments.lifecycle.approving import waiting as approving
 UNKNOWN_S = 3600.0
 # Customers come back within a day or not at all; a bank may take a few.
 WAITING_S = 3 * 86_400.0
-# A working day: who asked has gone home, and a customer waits for their money.
+# A working day: the person who asked has gone home, and a customer waits for their money.
 APPROVAL_S = 86_400.0
 # Half an hour's worth of workers that are down, or far too few.
 LATE_FAIL_S = 600.0
 
-# What to do about what waits for so long. A refund can't be canceled, and waits for no customer.
+# What to do about rows that wait this long. A refund can't be canceled, and waits for no customer.
 WAITING = {
     "charge": "`billing charge list --phase awaiting_customer`; `billing charge cancel` ends what"
     " nobody will complete, and `expires_in_s` does so by itself",
@@ -31,7 +31,7 @@ WORKERS = "start more workers, or see what those that run log"
 
 
 def sweeper(connection: Connection, processors: Collection[str]) -> Iterable[Finding]:
-    """Whether somebody looks for what is due."""
+    """Whether sweeps run."""
     ago_s = health.swept_ago_s(connection)
     late = outstanding.late(connection, processors)
     if stale := sum(one.stale_leases for one in late):
@@ -64,7 +64,7 @@ def _overdue(late: Iterable[Late]) -> str:
 
 
 def at_processors(connection: Connection, processors: Collection[str]) -> Iterable[Finding]:
-    """Whether everything that is pending names a processor that there is."""
+    """Whether everything pending names a processor that is set up."""
     missing: dict[str, list[Elsewhere]] = {}
     for one in outstanding.elsewhere(connection, processors):
         missing.setdefault(one.processor, []).append(one)

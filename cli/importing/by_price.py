@@ -1,4 +1,4 @@
-"""What an import tells of charges by price: how many, and of how many units of which prices."""
+"""The summary of an import for charges by price: how many, and how many units of which prices."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any

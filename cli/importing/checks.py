@@ -1,4 +1,4 @@
-"""The first way through a file: every line is checked before any is sent."""
+"""The first pass through a file: every line is checked before any is sent."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -18,13 +18,13 @@ from payments.processors.limits import ANYTHING
 T = TypeVar("T")
 
 BATCH = 500
-# So many keys of a file are remembered, some 30 MB. Past them a key that stands in two lines with
-# two requests is found when the second is sent.
+# How many keys of a file are remembered, in some 30 MB. Beyond them, a key with two different
+# requests is found when the second is sent.
 KEYS_MAX = 100_000
 
 # Ids → the fingerprints of those that are in the database.
 Known = Callable[[Sequence[str]], Mapping[str, str]]
-# Raises Refused for a new request that today's rules, or its processor, speak against.
+# Raises Refused for a new request that breaks today's rules, or its processor's limits.
 Judge = Callable[..., None]
 BY_THE_RULES: Judge = partial(judging.judge, processor="", limits=ANYTHING)
 # Names of prices → why those that take no charges don't.
@@ -68,7 +68,7 @@ def check(
 
 
 class Keys:
-    """The keys and the references of a file, and what was asked under each."""
+    """The keys and the references of a file, and the request under each."""
 
     def __init__(self) -> None:
         self._asked: dict[str, tuple[str, int]] = {}
@@ -110,11 +110,11 @@ class Keys:
 
 
 def _used_before(one: Checked, before: Mapping[str, str]) -> Refusal | None:
-    """Why this line is refused if its key was used before for something else.
+    """Why this line is refused if its key was used for a different request.
 
-    When the key was made from the line's number, lines have moved since the file was imported: to
-    send the others would charge somebody twice. (While all that were imported stand where they
-    stood, whatever else the file says is new.)
+    If the key was made from the line's number, lines have moved since the file was imported:
+    sending the others would charge a customer twice. (As long as all imported lines are in their
+    places, everything else in the file is new.)
     """
     if one.request is None or before.get(one.request.id) in (None, one.request.fingerprint):
         return None
@@ -158,7 +158,7 @@ def _unsold(
 
 
 def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of up to so many."""
+    """Lists of up to `size`."""
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some

@@ -10,7 +10,7 @@ from cli.importing.lines import REFUSED_BECAUSE, REFUSED_LINE, FileRefused
 METADATA = "metadata."
 # Fields that a request can't go without: all of one of these.
 Ways: TypeAlias = Sequence[Sequence[str]]
-# A first row that is no header may hold anybody's data: only what reads as a name is repeated.
+# A first row that is not a header may contain personal data: only valid names are quoted.
 _NAME = re.compile(r"[\w .;\t-]{1,40}")
 
 

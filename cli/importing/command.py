@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from infra.billing.contract.ids import Kind
     from payments.processors.registry import Processors
 
-# A file of millions must not fill the broker's memory: so many messages keep workers busy for
+# A file of millions must not fill the broker's memory: this many messages keep workers busy for
 # seconds, and the sweep wakes the rest.
 WAITING_MAX = 10_000
 
@@ -81,7 +81,7 @@ def run(
     refused_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Check a file, send it, and tell what came of it. Raises Failed when lines were refused."""
+    """Check a file, send it, and show the result. Raises Failed if lines were refused."""
     from cli.importing.lines import FileRefused
     from cli.importing.refused import RefusedLines
     from cli.importing.source import Source

@@ -20,7 +20,7 @@ from cli.importing.lines import (
 )
 
 KEY = "idempotency_key"
-# Of one record with all its line breaks in quotes: the end of a quote that nobody closed.
+# The limit of a record with line breaks in quotes: beyond that, a quote was not closed.
 RECORD_CHARACTERS_MAX = 2_000_000
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]")
 
@@ -77,7 +77,7 @@ class CsvFile:
         csv.writer(out).writerow([line.number, because, *added, *self._own(cells)])
 
     def _own(self, cells: Sequence[str]) -> list[str]:
-        """Without what an earlier file of refused lines said."""
+        """The cells without the columns of an earlier file of refused lines."""
         if len(cells) != len(self._columns):
             return list(cells)
         ours = (REFUSED_LINE, REFUSED_BECAUSE)

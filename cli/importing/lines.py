@@ -1,4 +1,4 @@
-"""A line of a file: what it asks for, or why nobody can tell."""
+"""A line of a file: its request, or why it can't be read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

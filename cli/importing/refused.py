@@ -64,7 +64,7 @@ class RefusedLines:
         if self._out is not None:
             return self._out
         try:
-            # Readable by nobody else, as it holds what customers were charged for.
+            # Private, as it contains what customers were charged for.
             descriptor, draft = tempfile.mkstemp(prefix=".refused-", dir=self.path.parent)
         except OSError as error:
             raise FileRefused(

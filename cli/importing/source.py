@@ -1,4 +1,4 @@
-"""A file of requests, and each of its lines held against the rules."""
+"""A file of requests, with each of its lines checked by the rules."""
 
 import os
 from collections.abc import Iterator
@@ -45,11 +45,11 @@ class Checked:
 
 
 class Source:
-    """An open file of charges or refunds. `read` goes through it, as often as one likes.
+    """An open file of charges or refunds. `read` goes through it, and can be called repeatedly.
 
-    A line without a key of its own gets one of the file's name and the line's number: so an import
-    that broke off can be started again, and nothing happens twice. That holds while lines keep
-    their places; `cli.importing.checks` sees to it.
+    A line without a key gets one made of the file's name and the line's number: so an interrupted
+    import can be started again, and nothing happens twice. That holds while lines keep their
+    places; `cli.importing.checks` ensures that.
     """
 
     def __init__(self, path: Path, kind: Kind, *, producer: str) -> None:
@@ -74,13 +74,13 @@ class Source:
         self._file.close()
 
     def read(self) -> Iterator[Checked]:
-        """Every line. Raises FileRefused for a file whose lines can't be told from each other."""
+        """Every line. Raises FileRefused for a file in which lines can't be told apart."""
         self.reader = self._opened()
         for line in self.reader:
             yield self._checked(line)
 
     def require_unchanged(self) -> None:
-        """Raises FileRefused when somebody has written to the file since it was opened."""
+        """Raise FileRefused if the file was changed since it was opened."""
         if self._stamp() != self._as_it_was:
             raise FileRefused("it was changed while it was read; import it again")
 

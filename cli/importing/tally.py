@@ -1,4 +1,4 @@
-"""What came of an import, in numbers."""
+"""The result of an import, in numbers."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from infra.billing.contract.requests.charge import ChargeRequest
 from models.rows import LifecycleRow, as_refund
 
 SHOWN_MAX = 20
-# Of more prices nobody reads the counts, and a column of something else must not fill the memory.
+# Counts for more prices are not useful, and a column with other contents must not fill the memory.
 PRICES_MAX = 1000
 
 
@@ -36,7 +36,8 @@ class Tally:
     repeated: int = 0
     refused: int = 0
     sums: dict[str, dict[str, int]] = field(default_factory=dict)
-    # Prices are named as the file names them; past PRICES_MAX, and where no name may be told, None.
+    # Prices are named as in the file; None beyond PRICES_MAX, and for a name that must not be
+    # shown.
     sold: dict[str | None, dict[str, Sold]] = field(default_factory=dict)
     # The first of the refused lines, by their numbers.
     shown: list[tuple[int, Refusal]] = field(default_factory=list)
@@ -70,7 +71,7 @@ class Tally:
         if not isinstance(request, ChargeRequest) or request.price_id is None:
             return
         name: str | None = request.price_id
-        # Whoever puts a card number into the wrong column must not find it in a log.
+        # A card number in the wrong column must not appear in a log.
         if is_card_number(request.price_id) or (
             name not in self.sold and len(self.sold) >= PRICES_MAX
         ):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from payments.transaction import Database
 
 DAY = timedelta(days=1)
-# Before and after these nobody has moved money; and a day more or less is still a date.
+# No money has moved before or after these; and one day more or less is still a valid date.
 YEARS = range(2000, 2999)
 
 From = Annotated[
@@ -96,7 +96,7 @@ def reconcile(
     theirs = named[processor or named.default]
     policies = policies_of(named, customer_wait=timedelta(seconds=known.customer_wait_s))
     with database_access.opened(known, limits=BOOKS) as engine:
-        # Whom a repair concerns is told by the sweep, within a second.
+        # The sweep wakes what a repair made due, within a second.
         database, tally = Database(engine, acting=somebody()), Tally()
         run = (
             _resumed(database, theirs) if resume else _begun(database, theirs, since, until, payout)
@@ -121,7 +121,7 @@ def _check(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """What does not go together."""
+    """Report the differences."""
     if as_csv and as_json:
         raise options.Misused("give one of --csv and --json")
     if payout is not None and (since or until):
@@ -193,7 +193,7 @@ def _read(database: "Database", run: "Run", theirs: Any) -> "Run":
 
 
 def _require_payout(database: "Database", run: "Run", tally: "Tally") -> None:
-    """A payout without any line is a slip of the pen, and not one that agrees."""
+    """A payout without any line is a typing error, and does not count as matching."""
     if run.payout_id is not None and run.records == 0:
         _finish(database, run, tally)
         raise output.Failed(

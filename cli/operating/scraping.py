@@ -31,7 +31,7 @@ def addresses(settings: Settings, names: Iterable[str]) -> dict[str, Address]:
 
 
 def environ_of(names: Iterable[str], watched: Mapping[str, Address]) -> dict[str, dict[str, str]]:
-    """What each process is told of its own."""
+    """The individual environment of each process."""
     return {
         name: {variable("metrics_port"): str(watched[name][1] if name in watched else 0)}
         for name in names
@@ -55,7 +55,7 @@ def announce(settings: Settings, watched: Mapping[str, Address]) -> None:
 
 
 def withdraw(settings: Settings) -> None:
-    """Nobody tells any more."""
+    """No process serves metrics any more."""
     (settings.data_dir / TARGETS).unlink(missing_ok=True)
 
 

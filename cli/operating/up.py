@@ -34,11 +34,11 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop(BaseException):
-    """Somebody asked us to stop while we were still starting."""
+    """A signal asked to stop while we were still starting."""
 
 
 class Stopping:
-    """Turns a signal into the end of what is going on; a second one makes it quick."""
+    """Turns a signal into an orderly stop; a second one makes it fast."""
 
     def __init__(self) -> None:
         self.supervisor: Supervisor | None = None
@@ -171,7 +171,8 @@ def run(
 
 
 def at_a_free_port(settings: Settings, narrator: Narrator) -> Settings:
-    """With the usual port, or where somebody has it, and nobody asked for it, with another."""
+    """The settings with the usual port, or with another one if that is taken and was not
+    requested."""
     port = ports.free(settings.http_port, host=settings.http_host)
     if settings.http_port not in (0, port):
         narrator.report("billing", f"port {settings.http_port} is taken, web takes {port}")
@@ -190,7 +191,7 @@ def port_of_flower() -> int:
 
 
 def environ_here(flower_port: int) -> dict[str, str]:
-    """What processes are told besides settings."""
+    """The environment of processes besides settings."""
     # Celery takes eight lines to say that root is no user for a worker: true, and for production.
     quiet = "ignore:You're running the worker with superuser privileges"
     given = settings_module.outside_environ().get("PYTHONWARNINGS")
@@ -253,7 +254,7 @@ def bring_up_to_date(settings: Settings, narrator: Narrator, *, makes_key: bool)
 
 
 def reviver(servers: Sequence["Server"], narrator: Narrator) -> Callable[[], None]:
-    """What to call now and then, so that a server of ours that died is started again."""
+    """A function to call now and then, which restarts an embedded server that died."""
     from local.embedded.server import EmbeddedError
 
     check_at = 0.0

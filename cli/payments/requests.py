@@ -125,7 +125,7 @@ def accept(kind: "KindName", fields: Mapping[str, Any]) -> "LifecycleRow":
     from service.settings import load
     from service.wiring import processors
 
-    # The operator asks, in the name of any producer, and may refund anybody's charge.
+    # The operator may use any producer's name, and refund any charge.
     named = processors(load())
     asked = intake.new(intake.request(kind, fields), named, any_charge=True)
     with database_access.writing() as transaction:

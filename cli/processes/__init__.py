@@ -1,1 +1,1 @@
-"""Commands for processes of ours that stand alone, as in a container."""
+"""Commands for single processes, as in a container."""

@@ -1,4 +1,4 @@
-"""The server of the agent's door: which tools it has, and what each of them is said to do."""
+"""The MCP server for agents: its tools, and their descriptions."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ Tool = Callable[..., dict[str, Any]]
 
 
 def server(name: str, *, allow_writes: bool) -> MCPServer:
-    """A server whose acts, if it may act, are those of `agent:NAME`."""
+    """A server whose actions, if it may act, have the actor `agent:NAME`."""
     made = MCPServer(
         name="billing",
         version=__version__,
@@ -68,13 +68,13 @@ def _add(
     )
 
 
-# What people at the command line are told in words, too.
+# Errors that the command line explains in words, too.
 _EXPECTED = (SettingsError, DataDirError, EmbeddedError)
 
 
 def _told(tool: Tool) -> Tool:
-    """The tool, whose refusals and failures are told in the words of the command line. What is a
-    bug of ours is logged, and nothing of it is told."""
+    """The tool, with refusals and failures in the words of the command line. A bug of ours is
+    logged, and its details are not shown."""
 
     @functools.wraps(tool)
     def telling(**arguments: Any) -> dict[str, Any]:

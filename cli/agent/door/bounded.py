@@ -1,4 +1,4 @@
-"""Answers to agents, of a bounded size: what they read costs them, and fills what they can hold."""
+"""Answers to agents, of a bounded size: reading costs them money, and fills their context."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ View = Mapping[str, Any]
 
 def some(views: Iterable[View], limit: int = LIMIT) -> dict[str, Any]:
     """The first of them: up to `limit`, up to CHARACTERS_MAX, and at least one. `has_more` says
-    whether there are others, for which to ask more narrowly."""
+    whether there are others, for which a narrower question is needed."""
     rest = iter(views)
     data: list[View] = []
     left = CHARACTERS_MAX
@@ -28,8 +28,8 @@ def some(views: Iterable[View], limit: int = LIMIT) -> dict[str, Any]:
 
 
 def findings(views: Iterable[View], is_good: Callable[[View], bool]) -> dict[str, Any]:
-    """What was found, the bad first: what there is no room for is what nobody need act on, and
-    `has_more` says that there is some."""
+    """The findings, the bad ones first: what is cut off needs no action, and `has_more` says that
+    there is some."""
     ordered = sorted(views, key=is_good)
     page = some(ordered, len(ordered))
     return {"findings": page["data"], "has_more": page["has_more"]}
