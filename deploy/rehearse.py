@@ -1,8 +1,8 @@
-"""Runs deploy/compose.yaml where there is no container engine, to the first charge.
+"""Runs deploy/compose.yaml without a container engine, up to the first charge.
 
 Every process of ours runs from the image's own root, read-only and as the image's user, in a
-network of their own; PostgreSQL and Redis are those of this machine's packages. It prints the
-seconds after which each step was done.
+network of their own; PostgreSQL and Redis come from this machine's packages. It prints the seconds
+after which each step was done.
 
     deploy/image.sh && .venv/bin/python deploy/rehearse.py    (root; Debian's postgresql and redis)
 """

@@ -1,7 +1,7 @@
 """The API key of `billing up`: for use on this machine, kept in the data folder beside the data.
 
-Other keys are shown once and kept nowhere. This one belongs to an embedded database that only this
-user can reach, and whoever reads its file can read that database's password as well.
+Other keys are shown once and not stored. This one belongs to an embedded database that only this
+user can reach, and anyone who can read its file can also read that database's password.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `billing up` tells: the lines of all processes in one stream, each with its name."""
+"""The output of `billing up`: the lines of all processes in one stream, each with its name."""
 
 import re
 import sys
@@ -72,4 +72,4 @@ class Narrator:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
         except OSError:
-            pass  # whoever read along is gone (`billing up | head`); payments go on
+            pass  # the reader has gone (`billing up | head`); payments go on

@@ -25,7 +25,7 @@ BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 15.0
 KILL_S = 5.0
 CHUNK_BYTES = 65_536
-LINE_BYTES_MAX = 1_000_000  # a longer line is told in pieces rather than kept in memory
+LINE_BYTES_MAX = 1_000_000  # a longer line is passed on in pieces rather than kept in memory
 
 # Called with the name of a process and one line.
 Say = Callable[[str, str], None]

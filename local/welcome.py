@@ -18,7 +18,8 @@ READY = {
     "beat": "sweeper ready",
     "flower": "Connected to ",
 }
-# A cold disk takes some seconds to load four Pythons; after this, people want to know who is late.
+# A cold disk takes some seconds to load four Pythons; after this, people want to know which process
+# is late.
 PATIENCE_S = 30.0
 
 

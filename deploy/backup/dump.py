@@ -18,8 +18,8 @@ import database
 
 NAME = "billing-{:%Y%m%dT%H%M%SZ}.dump"
 FORM = "billing-*.dump"
-# A copy that is being written, or was when its program was killed. It is written to, and then read
-# again, for hours at most: one that was not written to for a day is nobody's.
+# A copy that is being written, or whose program was killed. Writing and reading it again takes
+# hours at most: one that was not written to for a day is abandoned.
 PARTIAL = "billing-*.partial"
 LEFT_S = 24 * 3600
 
@@ -36,8 +36,7 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     sweep(given.folder)
     made = dump(given.folder / NAME.format(datetime.now(UTC)))
-    # Only now: a copy that could not be made must cost none of the others.
-    # And never this one, whatever the others are called: a clock may have been ahead.
+    # Only now: a failed copy must not cost any of the others.
     others = sorted(path for path in given.folder.glob(FORM) if path != made)
     for old in others[: max(0, len(others) + 1 - given.keep)]:
         old.unlink()
@@ -57,7 +56,7 @@ def dump(path: Path) -> Path:
     environ = database.environ()
     partial = path.with_suffix(".partial")
     try:
-        # Who may do what is not in it: `billing migrate` knows, also where roles have other names.
+        # Permissions are not in it: `billing migrate` grants them, also if roles have other names.
         database.run(
             ["pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={partial}"],
             environ,

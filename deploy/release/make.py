@@ -62,8 +62,8 @@ def main() -> None:
 
 
 def earlier(folder: Path) -> list[Path]:
-    """What an earlier release left in the folder: all that its sums name. Ends when there is more,
-    which nobody could tell from this release's."""
+    """The files of an earlier release in the folder: all that its sums name. Ends if there are
+    others, which could be confused with this release's."""
     if not folder.exists():
         return []
     sums = folder / SUMS

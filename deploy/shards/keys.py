@@ -18,7 +18,7 @@ def main() -> None:
     lines = []
     for path in map(Path, sys.argv[1:]):
         for key in json.loads(path.read_text()):
-            # Of an operator, who asks each shard at its own address; or of nobody any more.
+            # The key of an operator, who uses each shard's own address; or of a deleted producer.
             is_of_operator = key["all_producers"] or "operator" in key["scopes"]
             if is_of_operator or key["revoked_at"] is not None:
                 continue

@@ -5,5 +5,5 @@
     requests.jsonl ─► scenario ─► shops ──► broker ─► worker (killed once) ─► tables, ledger
                                                                    │               ▲
                          report ◄─ checks ◄─ receiver ◄── webhooks ┘     lookout ──┘
-    stage: the servers and processes      plot: what happens when      screen: what one sees
+    environment: servers, processes       script: the sequence         screen: the progress
 """

@@ -18,13 +18,13 @@ from service.broker.celery_config import PAYMENTS
 PAUSE_S = 0.5
 LOOK_S = 0.1
 # A request counts as accepted once its row is written. One that was between the queue and the
-# tables when the worker was killed may be lost; whoever hears nothing asks again, with the same
-# key. Longer than another worker takes to come, shorter than anybody's patience.
+# tables when the worker was killed may be lost; without an answer, a shop asks again with the same
+# key. This is longer than another worker takes to start, and short enough to watch.
 ASK_AGAIN_S = 12.0
 
 
 class Shops:
-    """All shops. `sight` tells what has become of requests so far."""
+    """All shops. `sight` returns the state of requests so far."""
 
     def __init__(self, scenario: Scenario, *, broker_url: str, sight: Callable[[], Sight]) -> None:
         self._scenario = scenario
@@ -62,7 +62,7 @@ class Shops:
         return self._sight().is_over(line)
 
     def ending_of(self, line: Line) -> str | None:
-        """What became of a line, in the words of `expect`; None while nothing did."""
+        """The end of a line, in the words of `expect`; None so far."""
         if line.do == "repeat":
             return "" if line in self.sent_at else None
         if line.ending == "unsent":
@@ -82,7 +82,7 @@ class Shops:
                 self._send(line)
                 if not line.at_once:
                     self._closing.wait(PAUSE_S)
-        except Exception as error:  # noqa: BLE001  # told by whoever runs the demo
+        except Exception as error:  # noqa: BLE001  # reported by the main thread
             self.error = error
 
     def _may_go(self, line: Line) -> bool:

@@ -1,4 +1,4 @@
-"""The stage of the demo: throwaway servers and the real processes of the Procfile."""
+"""The environment of the demo: throwaway servers and the real processes of the Procfile."""
 
 import os
 import re
@@ -59,10 +59,10 @@ class StageError(Exception):
 
 @dataclass
 class Stage:
-    """What runs, and what the processes say."""
+    """The running processes, and their output."""
 
     servers: Servers
-    # Where to write what the processes say; None = nowhere, the last lines are kept anyway.
+    # Where to write the output of processes; None = nowhere, the last lines are kept anyway.
     log_file: TextIO | None = None
     encryption_key: str = field(default_factory=new_key, repr=False)
     said: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
@@ -105,7 +105,7 @@ class Stage:
         os.kill(child.running.pid, signal.SIGKILL)
 
     def check(self, what: str, deadline: float) -> None:
-        """Raise StageError when the deadline has passed, or nobody looks after the processes."""
+        """Raise StageError if the deadline has passed, or the supervisor has ended."""
         if not self._thread.is_alive():
             raise StageError(f"the processes could not be started:\n{self.last_words()}")
         if time.monotonic() > deadline:
@@ -148,7 +148,7 @@ def prepared(log_file: TextIO | None = None) -> Iterator[Stage]:
         migrate.upgrade(engine, runs_as=servers.postgres.service_url)
         stage = Stage(servers, log_file)
         stack.callback(stage.stop)
-        # Who presses Ctrl-C twice would otherwise leave half of it behind.
+        # A second Ctrl-C would otherwise leave half of it behind.
         stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)
         yield stage
 
@@ -159,7 +159,7 @@ def _commands() -> dict[str, list[str]]:
 
 
 def _environ(servers: Servers, encryption_key: str) -> Mapping[str, str]:
-    """Ours, without anybody's settings: the demo must never reach a real database."""
+    """Our environment, without the user's settings: the demo must never reach a real database."""
     ours = outside_environ()
     settings = SETTINGS | {
         "DATABASE_URL": servers.postgres.service_url,

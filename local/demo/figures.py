@@ -1,4 +1,4 @@
-"""The figures of a demo: what was asked, what came of it, and whether it adds up."""
+"""The figures of a demo: the requests, their results, and whether they add up."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from infra.billing.contract.money import exponent
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must be so; `wrong` are the cases in which it is not."""
+    """One condition; `wrong` are the cases that violate it."""
 
     what: str
     wrong: Sequence[str] = ()

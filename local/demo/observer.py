@@ -1,4 +1,4 @@
-"""The lookout: reads in the tables where every request of the demo stands."""
+"""Reads from the tables the state of every request of the demo."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Standing:
 
     @property
     def is_final(self) -> bool:
-        """Whether nobody but a person, or a bank that changes its mind, moves it on."""
+        """Whether only a person, or a bank that returns money, can change it."""
         return self.state != State.PENDING or self.phase == Phase.NEEDS_REVIEW
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What was to be seen at one moment."""
+    """The state of all requests at one moment."""
 
     objects: Mapping[str, Standing] = field(default_factory=dict)
     # Idempotency key and code of requests that the worker refused.
@@ -61,7 +61,7 @@ class Sight:
         return not (returns_later and standing.state == State.SUCCEEDED)
 
     def ending_of(self, line: Line) -> str | None:
-        """What became of it, in the words of `expect`; None while nothing did."""
+        """The end of a line, in the words of `expect`; None so far."""
         if line.ending == "quarantined":
             key = line.key.encode()
             return "quarantined" if any(key in raw for raw in self.quarantined) else None

@@ -1,4 +1,4 @@
-"""The receiver of the demo's webhooks: believes only what is signed, and keeps the last word."""
+"""The receiver of the demo's webhooks: accepts only signed ones, and keeps the newest state."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from infra.billing.contract.objects import Event
 from infra.billing.errors import BillingError
 
 HOST = "127.0.0.1"
-# Every so many-th event is answered with 500 at its first try, until it was enough of them.
+# Every n-th event is answered with 500 at its first try, up to a maximum.
 FAIL_EVERY = 25
 FAIL_MAX = 12
 
@@ -120,4 +120,4 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             super().handle()
         except (ConnectionError, TimeoutError):
-            pass  # whoever posts may have been killed
+            pass  # the sender may have been killed

@@ -128,7 +128,7 @@ def _stock(stock: Iterable[Stock]) -> Table:
 
 
 def _sentences(figures: Figures) -> Iterable[str]:
-    """What tables don't tell: webhooks, the worker that was killed, what is left to a person."""
+    """What the tables don't show: webhooks, the killed worker, what is left to a person."""
     told, kill = figures.webhooks, figures.kill
     yield (
         f"webhooks  {told['events']} events, {told['verified']} signatures right, "

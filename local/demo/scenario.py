@@ -94,7 +94,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """One line of `prices.jsonl`: something that a shop has so many of. `key` is the lookup key."""
+    """One line of `prices.jsonl`: an item with a limited stock. `key` is the lookup key."""
 
     key: str
     shop: str

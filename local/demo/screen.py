@@ -1,4 +1,4 @@
-"""What one sees while the demo runs: a line for what happens, a bar for how far it is."""
+"""The progress of the demo: a line for each event, and a bar."""
 
 import sys
 import time
@@ -38,7 +38,7 @@ class Screen:
         )
 
     def progress(self, done: int, total: int, what: str) -> None:
-        """So many of so many requests are final; `what` says how the others stand."""
+        """`done` of `total` requests are final; `what` describes the others."""
         if not self._console.is_terminal:
             if self.seconds - self._told_at >= PLAIN_EVERY_S:
                 self._told_at = self.seconds

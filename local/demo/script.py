@@ -1,4 +1,4 @@
-"""The plot of the demo: shops open, a worker is killed, and all comes to a good end or is told."""
+"""The sequence of the demo: shops open, a worker is killed, and every request ends as expected."""
 
 import time
 from collections.abc import Collection
@@ -37,15 +37,15 @@ DEADLINE_S = 75.0
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
-# Who sets the stage.
+# The actor who sets up prices and the endpoint.
 DEMO = person("billing demo")
 
 
 def play(scenario: Scenario, screen: Screen, log_file: TextIO | None = None) -> Figures:
-    """Play it from the first server to the last sum; returns what came of it.
+    """Run it from the first server to the final sums; returns the figures.
 
-    `log_file` is given what the processes say.
-    Raises StageError or EmbeddedError when the stage can't be set up.
+    `log_file` gets the output of the processes. Raises StageError or EmbeddedError if the servers
+    or processes can't be started.
     """
     screen.say(
         f"a shopping day in a minute: {_shops(scenario)}, {scenario.requests} requests to "
@@ -90,7 +90,7 @@ class _Killing:
 
 
 class Play:
-    """What goes on between the first request and the last webhook."""
+    """Everything between the first request and the last webhook."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Play:
             time.sleep(LOOK_S)
 
     def figures(self) -> Figures:
-        """What came of it."""
+        """The results."""
         lines, sight = self._scenario.lines, self._sight
         with self._engine.connect() as connection:
             money = checks.money(connection, self._statements)
@@ -257,7 +257,7 @@ class Play:
 
 
 def _put_up_for_sale(engine: Engine, scenario: Scenario) -> None:
-    """Make a product and a price for everything that shops have only so many of."""
+    """Create a product and a price for everything with a limited stock."""
     for price in scenario.prices.values():
         named = {"idempotency_key": price.key, "producer": PRODUCER}
         product = parse(ProductRequest, {"name": price.item, **named})
@@ -280,7 +280,7 @@ def _shops(scenario: Scenario) -> str:
 
 
 def _subscribe(engine: Engine, url: str, vault: Vault) -> str:
-    """Add the receiver as an endpoint that hears everything; returns its secret."""
+    """Add the receiver as an endpoint for all events; returns its secret."""
     with Database(engine, acting=DEMO).transaction() as transaction:
         _, secret = endpoints.add(
             transaction,

@@ -1,10 +1,10 @@
-"""Who our servers run as: ourselves, or an ordinary user when we are root.
+"""The user of our servers: ourselves, or an ordinary user if we are root.
 
-PostgreSQL refuses to run as root; Redis would, and whoever broke into it would be root.
+PostgreSQL refuses to run as root; Redis would, and an intruder in it would be root.
 
 The folders above our data and above the program may be closed to everyone but us (/root is), and
-nobody's parent folders are ours to open. So an ordinary user is given just the capability to pass
-through, or, where that is withheld, a user namespace in which our own user looks ordinary.
+their permissions are not ours to change. So an ordinary user gets only the capability to pass
+through, or, if that is not available, a user namespace in which our own user looks ordinary.
 """
 
 import os

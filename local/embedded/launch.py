@@ -1,8 +1,8 @@
-"""A step between us and a server: takes on who it shall be, ties its life to ours, becomes it.
+"""A step between us and a server: changes the user, ties its life to ours, and becomes the server.
 
-Run as a script (`python -I -S launch.py '{"parent": …}' command …`), so standard library only.
-It exists because these things must happen in the new process after fork, where a program with
-threads may run no Python of its own (preexec_fn), and because `setpriv` isn't on every machine.
+Run as a script (`python -I -S launch.py '{"parent": …}' command …`), so standard library only. It
+exists because these things must happen in the new process after fork, where a program with threads
+may run no Python of its own (preexec_fn), and because `setpriv` isn't on every machine.
 """
 
 import ctypes
@@ -59,7 +59,7 @@ def become(uid: int, gid: int, capabilities: list[int]) -> None:
 
 
 def enter_user_namespace(*, inside_uid: int, inside_gid: int) -> None:
-    """Stay who we are for every file, and look like an ordinary user from the inside."""
+    """Keep our user for every file, but look like an ordinary user from the inside."""
     uid, gid = os.geteuid(), os.getegid()
     check(libc().unshare(CLONE_NEWUSER), "unshare")
     for name, text in (

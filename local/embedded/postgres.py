@@ -1,4 +1,4 @@
-"""A real PostgreSQL 18 from a Python package, for those who have none to set up."""
+"""A real PostgreSQL 18 from a Python package, so that none has to be set up."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from local.embedded import identity, process
 from local.embedded.server import HOST, EmbeddedError, Server
 
 MAJOR = "18"
-NAME = "billing"  # of the user who owns the tables, and of the database
+NAME = "billing"  # of the user that owns the tables, and of the database
 SERVICE = "billing_service"  # whom the service is (`service.database.roles` makes it)
 INITDB_S = 120.0  # a slow disk on a busy machine; usually 1 s
 
@@ -30,7 +30,7 @@ CONFIG = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
-    "log_checkpoints": "off",  # every five minutes, of interest to nobody here
+    "log_checkpoints": "off",  # every five minutes, and not useful here
     "log_line_prefix": "%m [%p] ",
     # A statement with its parameters would put customers into a file, and so would the DETAIL of an
     # error, which quotes the row.
@@ -45,7 +45,7 @@ FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 
 
 class Postgres(Server):
-    """PostgreSQL in a folder. `durable=False` is for databases nobody will miss."""
+    """PostgreSQL in a folder. `durable=False` is for disposable databases."""
 
     name = "PostgreSQL"
     # "Fast": open transactions roll back and the last checkpoint is written. Then "immediate".
@@ -134,7 +134,7 @@ class Postgres(Server):
                 command,
                 death_signal=death_signal,
                 identity=self._identity,
-                # No PG… variable of whoever starts us may turn it into another server.
+                # No PG… variable of the caller's environment may point it to another server.
                 environ={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
                 folder=Path("/"),  # ours may be closed to the server's user
                 output=log,

@@ -1,4 +1,4 @@
-"""A child process that can't outlive us, and the end of a process that may not want to end."""
+"""A child process that can't outlive us, and ending a process that may resist."""
 
 import json
 import os
@@ -20,7 +20,7 @@ LAUNCH = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a process shall be: a user, the capabilities kept, or a user namespace instead."""
+    """The identity of a process: a user, the capabilities kept, or a user namespace instead."""
 
     uid: int
     gid: int
@@ -73,8 +73,8 @@ def tied(
 
 
 def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
-    """subprocess.Popen, called in a thread that lives as long as this process: it is threads whose
-    end the kernel tells to children, and whoever asks for one may end before it."""
+    """subprocess.Popen, called in a thread that lives as long as this process: the kernel signals
+    children when the thread that started them ends, and the caller's thread may end earlier."""
     global _starter  # noqa: PLW0603  # one per process
     with _lock:
         if _starter is None:
@@ -101,7 +101,7 @@ class _Starter(threading.Thread):
             command, options, started = self._wishes.get()
             try:
                 started.set_result(subprocess.Popen(command, **options))
-            except BaseException as error:  # noqa: BLE001  # raised by who asked
+            except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
                 started.set_exception(error)
 
 

@@ -1,4 +1,4 @@
-"""A real Valkey (or Redis) from a Python package or from PATH, for those who have none."""
+"""A real Valkey (or Redis) from a Python package or from PATH, so that none has to be set up."""
 
 import contextlib
 import hashlib
@@ -41,9 +41,9 @@ CONFIG = {
     "loglevel": "notice",
 }
 
-# What everybody who has the URL may do, the service and producers alike: use the keys, and read
-# what `billing doctor` reads. Nobody administers a broker through it: no CONFIG SET, SHUTDOWN,
-# FLUSHALL, KEYS, DEBUG, MODULE, ACL, nor anybody else's connections.
+# What everyone with the URL may do, the service and producers alike: use the keys, and read what
+# `billing doctor` reads. The broker can't be administered through it: no CONFIG SET, SHUTDOWN,
+# FLUSHALL, KEYS, DEBUG, MODULE, ACL, nor other clients' connections.
 RIGHTS = "~* &* +@all -@admin -@dangerous -function -script|flush -script|kill +info +config|get"
 ADMIN = "admin"
 
@@ -66,7 +66,7 @@ class Redis(Server):
 
     @property
     def admin_url(self) -> str:
-        """For who owns the folder: the user who may do everything."""
+        """For the owner of the folder: the user with all permissions."""
         return f"redis://{ADMIN}:{self.admin_password}@{HOST}:{self._port}/0"
 
     @property

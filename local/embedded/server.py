@@ -22,7 +22,7 @@ LOG_BYTES_MAX = 20_000_000  # a log larger than this is set aside at the next st
 
 
 class EmbeddedError(Exception):
-    """An embedded server didn't start; the text holds the end of its log and what to do."""
+    """An embedded server didn't start; the text contains the end of its log and what to do."""
 
 
 class Server(ABC):

@@ -76,7 +76,7 @@ class Account:
         request_id: str,
         after_s: float,
     ) -> None:
-        """Do it when nobody listens any more; until then its key is in use."""
+        """Do it when the caller has gone; until then its key is in use."""
         path = route.path.replace("{id}", target)
         if key is not None:
             keys.keep(self.store, key, path=path, params=given, answer=None)
@@ -92,7 +92,7 @@ class Account:
         turns.due(Request(self.store, url=self.url), {**TURNS, "execute": self._execute_late})
 
     def request(self, **more: Any) -> Request:
-        """A request that nobody sent: what is done by hand."""
+        """A request without a client, for what is done by hand."""
         return Request(self.store, url=self.url, **more)
 
     def _known(self, key: str, path: str, given: Object) -> Any:

@@ -161,5 +161,5 @@ NUMBERS: Mapping[str, str] = {
 
 
 def card_named(name: str) -> Card | None:
-    """The card of a payment method of ours, as `payment_methods` keeps its name."""
+    """The card of one of our payment methods, by the name in `payment_methods`."""
     return CARDS.get(name) or CARDS.get(name.removeprefix("visa_")) or OUTCOMES.get(name)

@@ -33,7 +33,7 @@ class Fault:
     road: Road = "told"
     # Bytes of the answer that arrive, milliseconds between two bytes or before something happens.
     number: int = 0
-    # Carried out `number` ms later, when nobody listens any more.
+    # Carried out `number` ms later, when the caller has gone.
     executes_late: bool = False
     waits: bool = False  # `number` ms before the answer leaves; its key is in use meanwhile
     events: Events = ""
@@ -76,7 +76,7 @@ FAULTS: Mapping[str, Fault] = {
     "409": Fault(executes=False, answer=(409, IN_USE, RETRY)),
     "429": Fault(executes=False, answer=(429, _RATE_LIMITED, _SOON)),
     "lock_timeout": Fault(executes=False, answer=(429, _LOCKED, RETRY)),
-    # It is carried out, and nobody hears of it, or not the truth.
+    # It is carried out, but the answer is lost, or false.
     "applied_then_timeout": Fault(road="silence"),
     "applied_then_reset": Fault(road="reset"),
     "applied_then_500": Fault(answer=(500, _SERVER_ERROR, {})),

@@ -11,8 +11,8 @@ class Journal:
     """An append-only file of JSON lines; without a path, nothing is kept.
 
     A line is written whole by one system call, so that a process that is killed leaves all of it
-    or, at the very end of the file, a torn one, which nobody was answered for. The operating
-    system's crash is another matter: nothing is fsynced.
+    or, at the very end of the file, a torn one, whose request was not answered. A crash of the
+    operating system is another matter: nothing is fsynced.
     """
 
     def __init__(self, path: Path | None) -> None:

@@ -56,8 +56,8 @@ class Shelf:
 class Store:
     """One account at Stripe.
 
-    Whoever changes an object says so with `put`; `commit` writes all of it as one line. Everything
-    runs on one thread, so that nobody sees the half of a change.
+    A changed object is passed to `put`; `commit` writes everything as one line. All of it runs on
+    one thread, so half a change is never visible.
     """
 
     def __init__(self, journal: Journal, *, clock: Callable[[], float] = time.time) -> None:

@@ -51,10 +51,10 @@ def enter(
 
 
 def witness(request: Request, source: Object, direction: str, amount: int, entry: Object) -> None:
-    """Money moved: one line for those who count from outside, in minor units.
+    """Money moved: one line for outside observers, in minor units.
 
     `direction` is `charge`, `refund`, `refund_failure`, `dispute` or `dispute_reversal`. A capture
-    is one movement, however many entries the balance has of it.
+    is one movement, however many entries the balance has for it.
     """
     request.store.move(
         {

@@ -8,7 +8,7 @@ from local.stripe_door.shapes import Object, new_id, shown
 
 
 def tell(request: Request, type_: str, about: Object) -> None:
-    """`type_` happened to `about`, which is told as it is now."""
+    """`type_` happened to `about`; the event contains it as it is now."""
     request.store.tell(
         {
             "id": new_id("event"),

@@ -5,7 +5,7 @@ from local.stripe_door.request import Request
 from local.stripe_door.wire.errors import invalid
 
 AMOUNT_MAX = 99_999_999
-# The same section, and without a figure of ours where it says that cards take more.
+# The same section; without our own figure where it says that cards allow more.
 MOST = {"idr": 999_999_999_999, "inr": 999_999_999} | dict.fromkeys(
     ("cop", "huf", "jpy", "lbp"), 99_999_999_999_999
 )

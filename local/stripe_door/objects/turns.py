@@ -1,4 +1,4 @@
-"""What happens later by itself: written down when it is arranged, done when its time has come."""
+"""What happens later by itself: recorded when it is arranged, done when it is due."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ Turn = Callable[[Request], None]
 
 
 def arrange(request: Request, verb: str, target: str, *, after_s: float) -> None:
-    """`verb` will be done to `target`, so many seconds from now."""
+    """`verb` will be done to `target`, `after_s` seconds from now."""
     at = request.now + after_s
     request.store.set("turns", new_id("request"), {"at": at, "verb": verb, "target": target})
     request.store.next_turn_at = min(request.store.next_turn_at, at)

@@ -15,7 +15,7 @@ from local.stripe_door.faults import Fault
 # For how long a caller that hears nothing is kept on the line; longer than any of them waits.
 SILENCE_S = 120.0
 _LOOK_S = 0.05
-# Set when the door closes: whoever is kept waiting is let go.
+# Set when the server closes: waiting requests are released.
 CLOSING = web.AppKey("closing", asyncio.Event)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close at once, with a RST
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
@@ -52,7 +52,7 @@ async def say(request: web.Request, answer: Answer, fault: Fault) -> web.Respons
             return web.Response(status=502, body=_HTML, content_type="text/html")
         case "told":
             return _response(answer, answer.text)
-    return web.Response()  # the connection is closed: nobody hears it
+    return web.Response()  # the connection is closed: it is never sent
 
 
 def _response(answer: Answer, body: bytes) -> web.Response:

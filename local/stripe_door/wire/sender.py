@@ -15,7 +15,7 @@ from local.stripe_door.faults import Fault
 from local.stripe_door.shapes import Object, shown
 
 TIMEOUT_S = 10.0
-# Stripe goes on for three days, more and more slowly; here nobody waits for so long.
+# Stripe retries for three days, more and more slowly; that is too long for tests.
 RETRIES_AFTER_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, *[60.0] * 30)
 
 
@@ -108,7 +108,7 @@ class Sender:
 
 
 def signature(body: bytes, secret: str, timestamp: int) -> str:
-    """The header that proves who sent it (docs.stripe.com/webhooks/signatures)."""
+    """The signature header (docs.stripe.com/webhooks/signatures)."""
     signed = f"{timestamp}.".encode() + body
     return f"t={timestamp},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 

@@ -127,7 +127,7 @@ class Door:
             try:
                 await asyncio.wait_for(self.sender.send(events, fault), FIRST_EVENT_S)
             except TimeoutError:
-                pass  # whoever reads them so slowly has the answer first
+                pass  # a slow receiver of events gets the answer first
         else:
             await self.sender.send(events, fault)
 
@@ -141,7 +141,7 @@ class Door:
             await asyncio.sleep(TICK_S)
 
     async def send_what_waits(self) -> None:
-        """Events that nobody has taken before we were stopped."""
+        """Events that were not delivered before a stop."""
         for event in self.account.store.shelf("event"):
             if event["pending_webhooks"]:
                 await self.sender.send([event], PLAIN)
