@@ -21,9 +21,9 @@ def balance(
     test: bool = typer.Option(False, "--test", help="Of test money, and not of real money."),
     as_json: options.Json = False,
 ) -> None:
-    """Show what each account came to at a moment, or comes to now.
+    """Show the balance of each account at a moment, or now.
 
-    Above zero is what there is, below zero what is owed or was paid; all of a currency come to 0.
+    Above zero is what there is, below zero what is owed or was paid; the sum for a currency is 0.
     """
     from payments.amounts import in_words
     from payments.ledger.balances import balances
@@ -57,7 +57,7 @@ def show(id_: str = typer.Argument(metavar="ID"), as_json: options.Json = False)
 def seals(limit: options.Limit = 24, as_json: options.Json = False) -> None:
     """List the last seals, newest first.
 
-    Who keeps a hash elsewhere can tell later that nothing before it was changed.
+    With a hash that was stored elsewhere you can prove later that nothing before it was changed.
     """
     from payments.ledger.entries import newest_seals
 
@@ -73,7 +73,7 @@ def fill(
     ),
     as_json: options.Json = False,
 ) -> None:
-    """Post what was there before the ledger. beat does the same by and by.
+    """Post objects from before the ledger. beat does the same over time.
 
     With --again, also what a worker of an older version moved after the upgrade.
     """

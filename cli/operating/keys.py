@@ -1,4 +1,4 @@
-"""`billing keys`: who may ask, in whose name, and for what."""
+"""`billing keys`: API keys, their producers and scopes."""
 
 import sys
 
@@ -41,7 +41,7 @@ def create(
     ),
     as_json: options.Json = False,
 ) -> None:
-    """Make a key. It is shown now, and never again."""
+    """Make a key. It is shown only now."""
     from payments.access import keys
 
     if signing and (scope or all_producers):
@@ -95,7 +95,7 @@ def revoke(
 
 
 def encryption(as_json: options.Json = False) -> None:
-    """Make a key for BILLING_ENCRYPTION_KEYS. It is shown now, and kept nowhere."""
+    """Make a key for BILLING_ENCRYPTION_KEYS. It is shown only now, and not stored."""
     from payments.access.encryption_keys import new_key
     from payments.access.vault import Vault
 

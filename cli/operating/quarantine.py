@@ -25,7 +25,7 @@ def register(root: typer.Typer) -> None:
 
 
 def list_(limit: options.Limit = 20, as_json: options.Json = False) -> None:
-    """List what was set aside and why, newest first; nothing of what it says."""
+    """List quarantined messages and the reasons, newest first; without their contents."""
     from payments.intake import quarantine
 
     with database_access.reading() as connection:
@@ -51,7 +51,7 @@ def show(
     ),
     as_json: options.Json = False,
 ) -> None:
-    """Show a message: why it is here, and those of its headers that tell nothing of a person."""
+    """Show a message: why it is here, and its headers without personal data."""
     from payments.intake import quarantine
 
     if raw and as_json:
@@ -72,9 +72,9 @@ def show(
 
 
 def release(id_: MessageId, as_json: options.Json = False) -> None:
-    """Put a request back on its queue, under the id that it had.
+    """Put a request back on its queue, under its own id.
 
-    For those that a bug of ours, or a broker that gave them up, kept from being carried out.
+    For requests that failed by a bug of the service, or that the broker gave up.
     """
     from payments.intake import quarantine
     from worker.sending_again import send_again

@@ -1,4 +1,4 @@
-"""`billing queues mend`: queues of RabbitMQ that a producer made its own way."""
+"""`billing queues mend`: RabbitMQ queues that a producer declared differently."""
 
 import typer
 
@@ -12,9 +12,9 @@ def register(root: typer.Typer) -> None:
 
 
 def mend(as_json: output.Json = False) -> None:
-    """Make queues that a producer made its own way anew, with all their messages (RabbitMQ).
+    """Recreate RabbitMQ queues that a producer declared differently, with all their messages.
 
-    No worker can start while there is one. Stop producers meanwhile; it may be run again.
+    No worker can start while there is one. Stop producers first; it may be run again.
     """
     from celery import Celery
 
@@ -30,7 +30,7 @@ def mend(as_json: output.Json = False) -> None:
         raise output.Failed("only RabbitMQ's queues can be of another kind; this is Redis")
     try:
         foreign_queues.mend(app, move=True)
-    except Exception as error:  # a link that breaks breaks with any error
+    except Exception as error:  # a broken connection may raise any error
         why = f"not mended; nothing is lost, run it again: {reason(error)}"
         raise output.Failed(why) from error
     if as_json:

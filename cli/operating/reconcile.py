@@ -1,4 +1,4 @@
-"""`billing reconcile`: whether a processor's books of a period say what ours say."""
+"""`billing reconcile`: whether a processor's books of a period agree with ours."""
 
 import random
 import sys
@@ -74,13 +74,12 @@ def reconcile(
     as_csv: Csv = False,
     as_json: options.Json = False,
 ) -> None:
-    """Hold our books against the processor's, line by line.
+    """Compare our books with the processor's, line by line.
 
-    Yesterday's, unless told otherwise. Tells what only one side has, and where amount, currency,
-    state or fee differ. No money moves, whatever is found. JSON is a line per difference, and one
-    for all of them.
+    Yesterday's by default. Shows what only one side has, and where amount, currency, state or fee
+    differ. No money moves, whatever is found. JSON is a line per difference, and one for the total.
 
-    Exits with 1 when something differs and was not repaired.
+    Exits with 1 if something differs and was not repaired.
     """
     _check(since, until, payout, resume=resume, as_csv=as_csv, as_json=as_json)
     from payments.audit.reconcile.judging import Tally

@@ -19,9 +19,9 @@ def register(root: typer.Typer) -> None:
 def verify(as_json: options.Json = False) -> None:
     """Check that the books are right. Changes nothing.
 
-    Every promise is held against the database and the statements of processors.
+    Every promise is checked against the database and the statements of processors.
 
-    Exits with 1 when a promise is broken; warnings are for you to look at.
+    Exits with 1 if a promise is broken; warnings are for you to look at.
     """
     from payments.audit import verify as checks
     from payments.audit.witness import INVARIANTS

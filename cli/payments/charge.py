@@ -61,7 +61,7 @@ def capture(
     wait: options.Wait = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take money of a charge that is authorized, once per key, for any producer."""
+    """Capture an authorized charge, once per key, for any producer."""
     fields = options.fields(
         charge_id=charge_id,
         amount=options.number(amount),

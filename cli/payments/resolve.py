@@ -1,4 +1,4 @@
-"""`billing resolve`: a person decides what nobody else can."""
+"""`billing resolve`: a person decides what nothing else can settle."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""`billing approval`: what somebody asked for, and somebody else must approve."""
+"""`billing approval`: requests that a second person must approve."""
 
 import typer
 
@@ -30,7 +30,7 @@ def list_(
     limit: options.Limit = 20,
     as_json: options.Json = False,
 ) -> None:
-    """List what was asked for and what was decided, newest first."""
+    """List requests and decisions, newest first."""
     from payments.lifecycle.approving import waiting
 
     with database_access.reading() as connection:
@@ -46,7 +46,7 @@ def approve(
     why: str = typer.Option(..., help="Why you approve it; it stays in the history."),
     as_json: options.Json = False,
 ) -> None:
-    """Have it done. Whoever asked for it may not."""
+    """Approve it, so that it is done. The person who asked for it may not."""
     _decide(approval_id, "approved", as_json=as_json)
 
 
@@ -55,7 +55,7 @@ def reject(
     why: str = typer.Option(..., help="Why not; it stays in the history."),
     as_json: options.Json = False,
 ) -> None:
-    """Have it not done. Whoever asked for it may take it back so."""
+    """Reject it. The person who asked for it may withdraw it like this."""
     _decide(approval_id, "rejected", as_json=as_json)
 
 

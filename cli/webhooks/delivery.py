@@ -1,4 +1,4 @@
-"""`billing delivery`: what became of each webhook, and sending it again."""
+"""`billing delivery`: the result of each webhook, and sending it again."""
 
 import typer
 
@@ -51,7 +51,7 @@ def list_(
 
 
 def show(delivery_id: str, as_json: options.Json = False) -> None:
-    """Show a delivery and each of its attempts: when, how long, and what was answered."""
+    """Show a delivery and each of its attempts: when, how long, and the answer."""
     from payments.webhooks.records import reading
 
     with database_access.reading(snapshot=True) as connection:

@@ -1,4 +1,4 @@
-"""`billing endpoint`: who is told by webhook."""
+"""`billing endpoint`: the receivers of webhooks."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -58,7 +58,7 @@ def add(
     ),
     as_json: options.Json = False,
 ) -> None:
-    """Send webhooks to a URL. Its secret is shown now, and never again."""
+    """Send webhooks to a URL. Its secret is shown only now."""
     from payments.webhooks import endpoints
     from payments.webhooks.target import TargetCheck
     from service.settings import load
@@ -97,7 +97,7 @@ def enable(endpoint_id: str, as_json: options.Json = False) -> None:
 
 
 def disable(endpoint_id: str, as_json: options.Json = False) -> None:
-    """Send nothing to an endpoint until it is enabled; new events pass it by."""
+    """Send nothing to an endpoint until it is enabled; it doesn't get new events."""
     from payments.webhooks import endpoints
 
     with database_access.writing() as transaction:
@@ -150,7 +150,7 @@ def rotate(
     ),
     as_json: options.Json = False,
 ) -> None:
-    """Make a new secret. It is shown now, and never again."""
+    """Make a new secret. It is shown only now."""
     from infra.billing.contract.limits import OVERLAP_S
     from payments.views import moment
     from payments.webhooks import endpoints

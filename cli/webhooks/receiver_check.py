@@ -35,11 +35,11 @@ def check(
     secret: Secret = None,
     as_json: options.Json = False,
 ) -> None:
-    """Try a receiver with made-up webhooks, right and forged ones, and say what it does wrong.
+    """Test a receiver with made-up webhooks, right and forged ones, and report what it does wrong.
 
-    For a receiver that you test: it is sent some twenty posts, most with events of type ping, about
-    an endpoint that does not exist. Nothing of it is kept in the database. Exits with 1 unless it
-    passes all that it must.
+    For a receiver under test: it gets some twenty posts, most with events of type ping, about an
+    endpoint that does not exist. Nothing is stored in the database. Exits with 1 unless it passes
+    all required cases.
     """
     from infra.billing.errors import InvalidRequest
     from infra.billing.receiver_check.cases import CASES
