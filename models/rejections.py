@@ -26,9 +26,9 @@ class RejectedRequest(SQLModel, table=True):
     task_id: str | None
     producer: str | None
     idempotency_key: str | None
-    # The id that the request would have had, when its key was readable.
+    # The id that the request would have had, if its key was readable.
     object_id: str | None = Field(default=None, index=True)
-    # Of a request that could be read; not of one that was refused for what it says.
+    # Set if the request could be read; not if its text was refused.
     fingerprint: str | None
     code: str
     param: str | None
@@ -55,14 +55,14 @@ class QuarantinedMessage(SQLModel, table=True):
     id: int = big_identity()
     queue: str
     reason: str
-    # Of what is kept of it.
+    # The hash of the kept part.
     sha256: str = Field(index=True)
     size: int
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     headers: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
-    # Whether card data was taken out of it (payments/intake/masking.py); null: not looked for yet.
+    # Whether card data was masked in it (payments/intake/masking.py); null: not checked yet.
     masked: bool | None
     created_at: datetime = timestamp(default_now=True, nullable=False)
-    # When a person was done with it: sent for another try, or dismissed for this reason.
+    # When it was closed: sent for another try, or dismissed for this reason.
     released_at: datetime | None = timestamp()
     dismissed_why: str | None

@@ -1,8 +1,8 @@
 """Rows as rules read them: frozen, and typed by the classes of their tables.
 
 At run time they are SQLAlchemy's own rows, which have the columns that were read as attributes and
-can't be changed. For mypy they are the table's class. `now` is the moment of the database's clock
-at which the transaction began, in rows that are read with it.
+can't be changed. For mypy they are the table's class. `now`, if it was read, is the database's time
+at which the transaction began.
 """
 
 from collections.abc import Callable, Iterable
@@ -96,8 +96,8 @@ if TYPE_CHECKING:
         is_recent: bool
 
     class SandboxRequestRow(SandboxRequest):
-        """A row of `sandbox_requests`; whether its key is to be forgotten, whether it is due to
-        turn, and the status that it had before it turned, in rows that are read with that."""
+        """A row of `sandbox_requests`; if they were read: whether its key is to be forgotten,
+        whether it is due to change, and its status before that change."""
 
         forgotten: bool
         is_due: bool
@@ -127,23 +127,22 @@ else:
 
 
 def as_charge(row: LifecycleRow) -> ChargeRow:
-    """The row of a charge, where only the kind that stands beside it says that it is one."""
+    """The row as a charge's, if only the kind beside it says so."""
     return cast(ChargeRow, row)
 
 
 def as_refund(row: LifecycleRow) -> RefundRow:
-    """The row of a refund, likewise."""
+    """The row as a refund's, in the same way."""
     return cast(RefundRow, row)
 
 
 def columns_of(row: Any) -> dict[str, Any]:
-    """The row by the names of its columns, for what works on any of them."""
+    """The row by the names of its columns, for code that handles any of them."""
     return dict(row._mapping)  # noqa: SLF001  # public, in spite of its name
 
 
 def reading(*names: str) -> Callable[[Any], tuple[Any, ...]]:
-    """Reads these columns, two or more, of a row: in a fifth of the time that as many attributes
-    take."""
+    """Reads two or more columns of a row: in a fifth of the time of as many attributes."""
     columns = itemgetter(*names)
     return lambda row: columns(row._mapping)  # noqa: SLF001  # as above
 
@@ -161,6 +160,6 @@ def _maker(names: tuple[str, ...]) -> Callable[[Iterable[Any]], Any]:
 
 
 def row_of(table: Table, *besides: str) -> Callable[[Iterable[Any]], Any]:
-    """Makes a row of the table from the values of its columns, and of those `besides` them: one of
-    two that were read as one, or one whose values are known."""
+    """Makes a row of the table from the values of its columns, and of those `besides` them: of two
+    that were read as one, or of one whose values are known."""
     return result_tuple([*table.c.keys(), *besides])

@@ -1,7 +1,7 @@
-"""The sandbox processor's own books: what it was asked, what it moved, what it has to tell.
+"""The sandbox processor's own books: its requests, its movements, its events.
 
-Nothing of ours reads them to decide anything. They are the world's side of the story, and
-`billing verify` holds our side against it.
+None of our code decides anything by them. They are the processor's own account, and `billing
+verify` compares our tables with it.
 """
 
 from datetime import datetime
@@ -13,10 +13,10 @@ from models.base import big_identity, timestamp
 
 
 class SandboxRequest(SQLModel, table=True):
-    """What was asked under one idempotency key, and where it stands: the memory of keys.
+    """The request under one idempotency key, and its state: the memory of keys.
 
-    `open` means that nothing was executed: every call so far was refused or got lost on its way.
-    `canceled` means that nothing was executed and nothing will be, whatever still comes.
+    `open` means that nothing was executed: every call so far was refused or got lost. `canceled`
+    means that nothing was executed and nothing will be, whatever still arrives.
     """
 
     __tablename__ = "sandbox_requests"
@@ -34,7 +34,7 @@ class SandboxRequest(SQLModel, table=True):
         CheckConstraint("(status = 'open') = (reference IS NULL)", name="executed_has_reference"),
         CheckConstraint("(status = 'declined') = (code IS NOT NULL)", name="declined_says_why"),
         CheckConstraint("(turns_at IS NULL) = (turns_to IS NULL)", name="turn_is_whole"),
-        # What is about to turn by itself, and the refunds that will still count against a charge.
+        # Rows that will change by themselves, and refunds that will still count against a charge.
         Index(
             "sandbox_requests_turns_idx", "turns_at", postgresql_where=text("turns_at IS NOT NULL")
         ),
@@ -48,27 +48,27 @@ class SandboxRequest(SQLModel, table=True):
     key: str = Field(primary_key=True)
     object_id: str
     kind: str
-    # The charge itself, or the one that is to be captured or refunded.
+    # The charge itself, or the one to capture or refund.
     charge_id: str
     fingerprint: str
     amount: int = Field(sa_type=BigInteger)
     currency: str
     payment_method_id: str | None
-    # Of a charge: `manual` when it is only authorized at first, how much was captured since, and
-    # until when that can be done.
+    # For a charge: `manual` if it is only authorized at first, how much was captured since, and
+    # until when it can be.
     capture: str = Field(default="automatic", sa_column_kwargs={"server_default": "automatic"})
     captured: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     capture_before: datetime | None = timestamp()
     reference: str | None
     status: str
-    # Our word for a decline; and the sandbox's own, which also says what a pending one waits for.
+    # Our code for a decline; and the sandbox's own, which also says what a pending one waits for.
     code: str | None
     processor_code: str | None
     # How often the key was sent: more than one call with one movement is idempotency at work.
     calls: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     # How often it was asked to cancel it.
     cancels: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    # What it turns into by itself, and when: a late success, a refund that the bank returns.
+    # Its next status by itself, and when: a late success, a refund that the bank returns.
     turns_at: datetime | None = timestamp()
     turns_to: str | None
     # The memory of the key counts from here.
@@ -108,7 +108,7 @@ class SandboxMovement(SQLModel, table=True):
 
 
 class SandboxEvent(SQLModel, table=True):
-    """What the sandbox tells by itself, as the bytes that are signed when they are fetched."""
+    """An event of the sandbox, as the bytes that are signed when they are fetched."""
 
     __tablename__ = "sandbox_events"
     __table_args__ = (
@@ -123,6 +123,6 @@ class SandboxEvent(SQLModel, table=True):
     object_id: str
     body: str = Field(sa_type=Text)
     offers: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    # NULL = told often enough.
+    # NULL = offered often enough.
     next_offer_at: datetime | None = timestamp(default_now=True)
     created_at: datetime = timestamp(default_now=True, nullable=False)

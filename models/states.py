@@ -1,8 +1,8 @@
 """The table of allowed moves between the states of a charge or a refund.
 
-`state` is what the world sees: pending, then succeeded or failed. `phase` says where a pending
-one stands. A *status* is the two in one word: the phase while pending, else the state.
-`docs/reference/states.md` draws this table; a test holds the two equal.
+`state` is the public one: pending, then succeeded or failed. `phase` is the state of a pending one.
+A *status* is the two in one word: the phase while pending, else the state.
+`docs/reference/states.md` draws this table; a test keeps the two equal.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ __all__ = ["DisputeState", "Phase", "State"]
 Status = State | Phase
 
 _PENDING_MOVES: Mapping[Status, frozenset[Status]] = {
-    # From queued straight to an end, or to waiting: a report of the processor's. It may know more
+    # From queued directly to an end, or to waiting: by a report of the processor. It may know more
     # than its own "unavailable" said, or than the person who queued it again.
     Phase.QUEUED: frozenset(
         {Phase.IN_FLIGHT, State.SUCCEEDED, State.FAILED, Phase.AWAITING_CUSTOMER}
@@ -90,16 +90,16 @@ DISPUTE_MOVES: Mapping[DisputeState, frozenset[DisputeState]] = {
     DisputeState.WON: frozenset(),
     DisputeState.LOST: frozenset(),
 }
-# Nothing is to be done about these any more.
+# Nothing remains to be done about these.
 DISPUTE_CLOSED = frozenset({DisputeState.WARNING_CLOSED, DisputeState.WON, DisputeState.LOST})
-# While it stands so, the bank has the money.
+# In this state the bank has the money.
 DISPUTE_HOLDS_MONEY = frozenset(
     {DisputeState.NEEDS_RESPONSE, DisputeState.UNDER_REVIEW, DisputeState.LOST}
 )
 
 
 def status_of(state: str, phase: str | None) -> Status:
-    """Where a row stands: its phase while it is pending, else its state."""
+    """The status of a row: its phase while it is pending, else its state."""
     return Phase(phase) if phase is not None else State(state)
 
 

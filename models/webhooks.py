@@ -1,4 +1,4 @@
-"""Webhook endpoints, what is to be delivered to them, and every try to do so."""
+"""Webhook endpoints, their deliveries, and every attempt to make them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -50,9 +50,9 @@ class WebhookEndpoint(SQLModel, table=True):
     )
 
     id: str = Field(primary_key=True)
-    # Whose events it is told; NULL = those of all producers.
+    # The producer whose events it gets; NULL = those of all producers.
     producer: str | None
-    # Without the user and password that it may name: those are sealed, `user:password`.
+    # Without user and password: those are sealed, as `user:password`.
     url: str
     url_credentials: str | None
     description: str | None
@@ -69,8 +69,8 @@ class WebhookEndpoint(SQLModel, table=True):
     max_in_flight: int = Field(
         default=IN_FLIGHT, sa_column_kwargs={"server_default": str(IN_FLIGHT)}
     )
-    # Headers that every webhook there has besides ours. The values are credentials: nobody is shown
-    # them. The two are in one order.
+    # Custom headers of every webhook. The values are credentials and never shown. Both are in the
+    # same order.
     header_names: list[str] = Field(
         sa_column=Column(ARRAY(String), nullable=False, server_default=text("'{}'"))
     )
@@ -85,53 +85,55 @@ class WebhookEndpoint(SQLModel, table=True):
     ordered: str = Field(default="relaxed", sa_column_kwargs={"server_default": "relaxed"})
     # `forward`: webhooks have the `traceparent` of the request that their object came from.
     trace_context: str = Field(default="off", sa_column_kwargs={"server_default": "off"})
-    # While the rate is limited: when the next webhook may be sent.
+    # With a rate limit: when the next webhook may be sent.
     next_post_at: datetime | None = timestamp()
     # The one drainer that posts to this endpoint now.
     drain_token: UUID | None
     drain_expires_at: datetime | None = timestamp()
-    # Whether it could begin no more, so that nobody need be told of what becomes due.
+    # Whether it could begin no more posts, so that it need not be notified.
     drain_is_full: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
-    # Whether it is told of what becomes due past the broker (NOTIFY), and no message need.
+    # Whether it is notified without the broker (NOTIFY), so that no message is needed.
     drain_is_listening: bool = Field(
         default=False, nullable=False, sa_column_kwargs={"server_default": text("false")}
     )
-    # Of its last hundred attempts, the newest first: how long each took, in ms; of one that failed,
-    # -1 less that. So its health is told without looking for its attempts.
+    # Its last hundred attempts, the newest first: the duration of each in ms; for a failed one, -1
+    # less that. So its health is known without reading its attempts.
     recent_ms: list[int] = Field(
         sa_column=Column(ARRAY(Integer), nullable=False, server_default=text("'{}'"))
     )
     last_success_at: datetime | None = timestamp()
-    # When the sweep last called a drainer; none since one has come.
+    # When the sweep last woke a drainer; NULL once one has come.
     woken_at: datetime | None = timestamp()
     # The number of the delivery that was last claimed for the first time. The drainer counts, so
     # that no transaction that publishes waits for this row.
     last_sequence: int = Field(
         default=0, sa_type=BigInteger, nullable=False, sa_column_kwargs={"server_default": "0"}
     )
-    # Until then nothing is posted to it, and why: it asked for patience, most fails, it is gone, or
-    # something is wrong on our side.
+    # Until when nothing is posted to it, and why: it asked for a pause, most attempts fail, it is
+    # gone, or there is a fault on our side.
     held_back_until: datetime | None = timestamp()
     held_back_because: str | None
-    # What was wrong on our side when something was last to be posted to it, and when that was; NULL
-    # once anything was posted. A word of `payments.webhooks.pacing.local_words.LOCAL`.
+    # The fault on our side when something was last to be posted to it, and when that was; NULL once
+    # anything was posted. A word of `payments.webhooks.pacing.local_words.LOCAL`.
     local_fault: str | None
     local_fault_at: datetime | None = timestamp()
-    # How often in a row it was left alone because most failed; 0 once something is accepted.
+    # How often in a row it was held back because most attempts failed; 0 once something is
+    # accepted.
     back_offs: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    # Attempts, and those of them that failed, of some minutes that began with a failure.
+    # Attempts, and how many of them failed, in some minutes that began with a failure.
     counted_since: datetime | None = timestamp()
     counted: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     counted_failed: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    # Since the first failure behind the last success; and below, when the others were told of it.
+    # Since the first failure after the last success; and below, when the other endpoints were
+    # warned of it.
     failing_since: datetime | None = timestamp()
     # Whether a webhook has used up all its attempts since then.
     has_given_up: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     warned_at: datetime | None = timestamp()
-    # Why it was disabled, when no person did it: it said 410, or failed for days.
+    # Why it was disabled, if not by a person: it answered 410, or failed for days.
     disabled_because: str | None
-    # Every event since then that it asks for has a delivery. It is the moment when the endpoint was
-    # added, last enabled after being disabled, or last given other event types.
+    # Every event since then that it subscribes to has a delivery. It is the moment when the
+    # endpoint was added, last enabled after being disabled, or last given other event types.
     subscribed_at: datetime = timestamp(default_now=True, nullable=False)
     created_at: datetime = timestamp(default_now=True, nullable=False)
     deleted_at: datetime | None = timestamp()
@@ -151,11 +153,11 @@ class Delivery(SQLModel, table=True):
             "next_attempt_at",
             postgresql_where=text("state = 'pending'"),
         ),
-        # What is unfinished of one object at one endpoint, in its order. Each of these two indexes
-        # serves questions that the other can't: the object comes first, and "unfinished" is said in
-        # other words than "pending", though it is the same. While nothing waits, both are empty and
-        # cost the same; a plan that was made then with the wrong one would read, for each delivery
-        # of a batch, all that waits at its endpoint after an outage.
+        # The unfinished deliveries of one object at one endpoint, in order. Each of these two
+        # indexes serves questions that the other can't: the object comes first here, and
+        # "unfinished" is said in other words than "pending", though it is the same. While nothing
+        # waits, both are empty and cost the same; a plan made then with the wrong one would read,
+        # for each delivery of a batch, all that waits at its endpoint after an outage.
         Index(
             "deliveries_unfinished_idx",
             "object_id",
@@ -171,7 +173,7 @@ class Delivery(SQLModel, table=True):
             postgresql_where=text("sequence IS NOT NULL"),
         ),
         # Lists of one endpoint, by state or merged from all states. Not by `state` itself: a drain
-        # on statistics from before an outage would take this index for its own.
+        # with statistics from before an outage would use this index.
         Index("deliveries_listed_idx", text("upper(state)"), "endpoint_id", "created_at", "id"),
     )
 
@@ -185,8 +187,8 @@ class Delivery(SQLModel, table=True):
     endpoint_id: str = Field(
         sa_column=Column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), nullable=False)
     )
-    # Of its event, once more: the object, and which event of that it is. NULL = a ping, or finished
-    # before they were kept: in nobody's way, and behind nothing.
+    # Copied from its event: the object, and the event's number for it. NULL = a ping, or finished
+    # before this was recorded: it waits for nothing, and nothing waits for it.
     object_id: str | None
     object_sequence: int | None
     # Its number among those of the endpoint, from 1 and without a gap, in the order in which they
@@ -195,16 +197,16 @@ class Delivery(SQLModel, table=True):
     sequence: int | None = Field(default=None, sa_type=BigInteger)
     state: str = Field(default="pending", sa_column_kwargs={"server_default": "pending"})
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    # How many of them were before the last replay: the schedule begins anew with it.
+    # Attempts before the last replay: the schedule begins anew with it.
     attempts_before: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    # What makes it due, if not the schedule: `replay`, `manual` or `ping`.
+    # Why it is due, if not by the schedule: `replay`, `manual` or `ping`.
     trigger: str | None
-    # Replayed, again or for the first time: it comes behind what is sent by itself.
+    # Replayed, again or for the first time: it comes after new deliveries.
     is_replay: bool = Field(
         default=False, nullable=False, sa_column_kwargs={"server_default": text("false")}
     )
     # The delivery of an earlier event of the same object that goes first. `next_attempt_at` is when
-    # it is looked at all the same.
+    # it is checked in any case.
     waits_for: int | None = Field(default=None, sa_type=BigInteger)
     next_attempt_at: datetime | None = timestamp(default_now=True)
     created_at: datetime = timestamp(default_now=True, nullable=False)
@@ -230,9 +232,9 @@ class DeliveryAttempt(SQLModel, table=True):
     error: str | None
     remote_ip: str | None
     response_body: str | None = Field(default=None, sa_type=Text)
-    # What made it: `scheduled`, `replay`, `manual` or `ping`; NULL from before it was kept.
+    # What caused it: `scheduled`, `replay`, `manual` or `ping`; NULL from before this was recorded.
     trigger: str | None
-    # How long its parts took (`payments.webhooks.records.phases`).
+    # The durations of its phases (`payments.webhooks.records.phases`).
     dns_ms: int | None
     connect_ms: int | None
     tls_ms: int | None
