@@ -163,7 +163,7 @@ class Access:
         return asked
 
 
-# Whoever can run our commands has the database's password, and so full access.
+# Everyone who can run our commands has the database's password, and so full access.
 OPERATOR = Access(None, frozenset({OPERATE}), all_producers=True)
 
 

@@ -65,9 +65,9 @@ class Masked:
 def without_card_data(raw: bytes, headers: Mapping[str, Any] | None) -> Masked:
     """The first RAW_MAX bytes of a message, and its headers, with card data masked."""
     kept = masked(raw[:READ_MAX])[:RAW_MAX]
-    told = masked_object(headers) if headers else None
-    is_changed = kept != raw[:RAW_MAX] or told != (dict(headers) if headers else None)
-    return Masked(kept, told, is_changed, hashlib.sha256(kept).hexdigest())
+    masked_headers = masked_object(headers) if headers else None
+    is_changed = kept != raw[:RAW_MAX] or masked_headers != (dict(headers) if headers else None)
+    return Masked(kept, masked_headers, is_changed, hashlib.sha256(kept).hexdigest())
 
 
 def masked(raw: bytes) -> bytes:

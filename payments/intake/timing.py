@@ -36,11 +36,11 @@ def objections(
     """The refusals of new requests for their timing, by the database's clock: they came after their
     own end; they are to wait, though only charges may (`may_wait`); or for too long. A moment that
     has passed counts as now."""
-    told = {place: timing for place, timing in timings.items() if timing != ANY_TIME}
-    if not told:
+    limited = {place: timing for place, timing in timings.items() if timing != ANY_TIME}
+    if not limited:
         return {}
     now: datetime = transaction.execute(select(func.now())).scalar_one()
-    against = {place: _objection(timing, now, may_wait) for place, timing in told.items()}
+    against = {place: _objection(timing, now, may_wait) for place, timing in limited.items()}
     return {place: refused for place, refused in against.items() if refused is not None}
 
 

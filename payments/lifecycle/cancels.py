@@ -233,7 +233,8 @@ _REQUEST: Any = (
     .values(
         cancel_requested_at=func.now(),
         **{name: _asked.c[name] for name in _names if name != "id"},
-        # Who works on it moves it on; then it is due at once (payments.lifecycle.settlement).
+        # A leased charge is moved on by its worker; then it is due at once
+        # (payments.lifecycle.settlement).
         next_attempt_at=case((_is_free, func.now()), else_=_t.c.next_attempt_at),
         woken_at=case((_is_free, func.now()), else_=_t.c.woken_at),
     )

@@ -61,8 +61,8 @@ def resolve(
         )
     if approvals.resolve:
         asked = ask_to_resolve(transaction, kind, row, decision, acting)
-        told = {"approval_id": asked.id, "decision": decision}
-        audit_log.record(transaction, "approval.request", object_id, after=told)
+        request = {"approval_id": asked.id, "decision": decision}
+        audit_log.record(transaction, "approval.request", object_id, after=request)
         return row
     resolved = settle(transaction, kind, row, decision, who=acting.name, why=why)
     audit_log.record(

@@ -149,7 +149,7 @@ _STALE = text(f"""
     WHERE id > :after AND state <> 'deleted'
       AND EXISTS (SELECT FROM unnest({_SECRETS}) kept WHERE kept NOT LIKE :current)
     ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
-""")  # noqa: S608  # names of ours
+""")  # noqa: S608  # our own names
 _CHANGE = update(_endpoints).where(_endpoints.c.id == bindparam("endpoint_id"))
 _KEPT = text(f"""
     SELECT CASE WHEN starts_with(kept, '{SEALED}')
@@ -157,7 +157,7 @@ _KEPT = text(f"""
            count(DISTINCT id) AS endpoints
     FROM webhook_endpoints, unnest({_SECRETS}) kept
     WHERE state <> 'deleted' GROUP BY 1 ORDER BY 1 NULLS FIRST
-""")  # noqa: S608  # names of ours
+""")  # noqa: S608  # our own names
 _ALL = text("""
     SELECT id, secrets, header_names, header_values, url_credentials FROM webhook_endpoints
     WHERE state <> 'deleted' LIMIT :limit

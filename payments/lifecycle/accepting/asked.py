@@ -39,7 +39,7 @@ class _New:
     traceparent: str | None = None  # as `infra.billing.contract.ids.traceparent` reads it
     # Whether the caller may refund any producer's charge.
     any_charge: bool = False
-    # Who asks, if not the actor of the transaction.
+    # The actor, if not that of the transaction.
     asked_by: Acting | None = None
     # What a refund does while its charge is missing, unless the request says.
     if_missing: Waiting = "wait"

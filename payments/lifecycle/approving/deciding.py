@@ -76,8 +76,8 @@ def decide(transaction: Transaction, approval_id: str, verdict: Verdict) -> Appr
     )
     act = partial(audit_log.record, transaction, f"approval.{_VERB[verdict]}", row.id)
     after = _carry_out(transaction, kind, row, asked, verdict, acting)
-    told = {"approval_id": asked.id, "of": asked.action, "requested_by": asked.requested_by}
-    act(before={**standing(row), **told}, after={**standing(after), **told})
+    approval = {"approval_id": asked.id, "of": asked.action, "requested_by": asked.requested_by}
+    act(before={**standing(row), **approval}, after={**standing(after), **approval})
     return decided[0]
 
 

@@ -83,14 +83,14 @@ def accept(
     known = _known(transaction, asked)
     timings = {place: one.timing for place, one in enumerate(asked)}
     late = objections(transaction, timings, may_wait=False)
-    told = _refused_before(transaction, asked)
+    refused_before = _refused_before(transaction, asked)
     answers: list[Accepted | Refused] = []
     done: list[Action] = []
     for place, one in enumerate(asked):
         row = rows.get(one.request.charge_id)
         is_new = one.request.id not in known
         objection = (
-            told.get(place)
+            refused_before.get(place)
             or _objection(row, one, known.get(one.request.id), limits)
             or late.get(place)
         )

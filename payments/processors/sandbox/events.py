@@ -28,9 +28,9 @@ SIGNATURE_HEADER = "sandbox-signature"
 OFFERED_AGAIN_AFTER = (timedelta(seconds=10), timedelta(minutes=1))
 
 _EVENTS = table_of(SandboxEvent)
-_TOLD = given("told", [_EVENTS.c.object_id, _EVENTS.c.body])
+_NEW = given("new", [_EVENTS.c.object_id, _EVENTS.c.body])
 _TELL = insert(_EVENTS).from_select(
-    ["object_id", "body"], select(_TOLD.c.object_id, _TOLD.c.body), include_defaults=False
+    ["object_id", "body"], select(_NEW.c.object_id, _NEW.c.body), include_defaults=False
 )
 
 # Whether `offer` would find any.
@@ -71,7 +71,7 @@ def tell(connection: Connection, standings: Sequence[SandboxRequestRow]) -> None
     if not standings:
         return
     new_events = [{"object_id": row.object_id, "body": _body(row)} for row in standings]
-    connection.execute(_TELL, {"told": as_rows(new_events)})
+    connection.execute(_TELL, {"new": as_rows(new_events)})
 
 
 def offer(connection: Connection, *, limit: int) -> list[bytes]:

@@ -164,8 +164,8 @@ class Sandbox:
 
 def _with_fees(order: Order, found: Found) -> Found:
     """The outcome with the sandbox's fee, if that comes with the success."""
-    is_told = order.kind == "charge" and script_for(order.payment_method_id).fees == "told"
-    if not is_told or not isinstance(found, Succeeded):
+    has_fees = order.kind == "charge" and script_for(order.payment_method_id).fees == "told"
+    if not has_fees or not isinstance(found, Succeeded):
         return found
     return replace(found, fees=fees_of(found.captured or order.amount, order.currency))
 
