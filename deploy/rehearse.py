@@ -107,14 +107,14 @@ class House:
         return folder
 
     def run(self, name: str, *command: str) -> str:
-        """Run a command of ours to its end; what it printed."""
+        """Run one of our commands to its end; returns its output."""
         line, environ = self._command(name, *command)
         return subprocess.run(
             line, env=environ, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
     def start(self, name: str, *command: str) -> "subprocess.Popen[bytes]":
-        """Start a process of ours; it ends with this program."""
+        """Start one of our processes; it ends with this program."""
         line, environ = self._command(name, *command)
         log = self._stack.enter_context((self._folder / f"{name}.log").open("wb"))
         process = subprocess.Popen(line, env=environ, stdout=log, stderr=log)

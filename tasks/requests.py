@@ -46,8 +46,8 @@ NOTHING_ELSE = Wishes()
 
 def wishes(request: Any) -> Wishes:
     """What the message of a task asks for besides its arguments."""
-    told: Wishes | None = request.get("wishes")
-    return told or NOTHING_ELSE
+    found: Wishes | None = request.get("wishes")
+    return found or NOTHING_ELSE
 
 
 def of_message(request: Any) -> dict[str, Any]:

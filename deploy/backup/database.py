@@ -52,7 +52,7 @@ def run(command: Sequence[str | Path], given: dict[str, str]) -> str:
 
 
 def billing(*words: str) -> int:
-    """The exit code of a command of ours, with what it says for all to see."""
+    """Run a `billing` command, with its output shown; returns its exit code."""
     command = [sys.executable, "-m", "cli", *words]
     return subprocess.run(command, cwd=CHECKOUT, check=False).returncode
 

@@ -60,7 +60,7 @@ def _impatient(handler: Any) -> Any:
 
 
 def _serve(settings: Settings, ended: threading.Event) -> None:
-    is_told = False
+    is_logged = False
     while not ended.is_set():
         try:
             server, thread = start_http_server(
@@ -68,8 +68,8 @@ def _serve(settings: Settings, ended: threading.Event) -> None:
             )
             server.RequestHandlerClass = _impatient(server.RequestHandlerClass)
         except OSError as failure:
-            if not is_told:
-                is_told = True
+            if not is_logged:
+                is_logged = True
                 logger.error(
                     "no metrics",
                     see=f"{variable('metrics_host')}, {variable('metrics_port')}",

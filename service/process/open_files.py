@@ -2,8 +2,8 @@
 
 import resource
 
-# Distributions start with 1,024, for programs that use `select`; none of ours does. Our processes
-# need no more than this, and some libraries iterate over all possible descriptors.
+# Distributions start with 1,024, for programs that use `select`; ours don't. Our processes need no
+# more than this, and some libraries iterate over all possible descriptors.
 FILES_MAX = 65_536
 
 

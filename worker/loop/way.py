@@ -30,7 +30,7 @@ class LoopWay:
         self._consumer = consumer
         self._hand_on = hand_on
         self._flights = Flights(carrier, lambda: consumer.call_soon(self.land))
-        # The message whose start Flower has been told already, while Celery would report it again.
+        # The message whose start Flower knows already, while Celery would report it again.
         self._known: str | None = None
         self._gathered: list[Flight] = []
 
