@@ -28,18 +28,18 @@ def create(
     wait_s: float | None = None,
     **newer: Any,
 ) -> Call[Refund]:
-    """Give back `amount` minor units of a charge, or all that is left of it, once per key.
+    """Refund `amount` minor units of a charge, or all that is left of it, once per key.
 
     `if_pending` says what happens while the charge is pending: "wait" for it (the default), or
-    "reject"; `if_missing` what happens while there is no such charge: over HTTP "reject" unless you
-    say "wait", as its message may still be on its way, over a broker "wait". With
-    `expected_refunded_amount`, the refund is refused unless just so much of the charge is refunded
-    or being refunded already: `refunded_amount` and `refund_pending_amount` of it add up to that.
+    "reject"; `if_missing` what happens while there is no such charge: over HTTP "reject" by default
+    ("wait" if its message may still be on its way), over a broker "wait". With
+    `expected_refunded_amount`, the refund is refused unless exactly that much of the charge is
+    refunded or being refunded: the sum of its `refunded_amount` and `refund_pending_amount`.
     With `restock`, units of a charge by price are for sale again when the refund succeeds:
-    `restock_quantity` of them, which must be said with an amount, or all that are still out. Over
-    HTTP, `wait_s` waits so many seconds for it to be final. `newer` are fields that the service
-    knows, and this SDK has no argument for yet.
-    Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also what else the service refuses,
+    `restock_quantity` of them, which is required with an amount, or all that are still out. Over
+    HTTP, `wait_s` waits up to that many seconds for it to be final. `newer` are fields that the
+    service knows, but this SDK has no argument for yet.
+    Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also other refusals of the service,
     such as NotFound, RefundExceedsCharge and NothingToRestock.
     """
     fields = arguments.given(
@@ -66,10 +66,10 @@ def create_many(
     batch: int = bulk.BATCH,
     progress: bulk.Progress | None = None,
 ) -> Bulk[Refund]:
-    """Ask for many refunds; for each, in order, its Refund or the BillingError that it met.
+    """Request many refunds; yields for each, in order, its Refund or its BillingError.
 
-    As `charge.create_many`: mappings with the arguments of `create`, read a `batch` at a time, and
-    nothing is sent before you iterate.
+    Like `charge.create_many`: mappings with the arguments of `create`, read a `batch` at a time,
+    and nothing is sent before you iterate.
     """
     return Bulk(
         "refund",

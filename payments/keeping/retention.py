@@ -59,8 +59,8 @@ def steps(keep: Keep) -> list[Callable[[Transaction], int]]:
     deleted."""
     walks = [
         _Walk(EVENTS, _EVENT_POSITIONS, _delete_events, keep.events, goes_back=True),
-        # The events of what was pending when their time came go with this walk, as the other one
-        # never goes back.
+        # This walk never goes back: posts of deliveries that are still open when it passes are
+        # deleted with their events.
         _Walk(POSTS, _DELIVERY_IDS, _delete_posts, keep.delivery_attempts, goes_back=False),
     ]
     return [

@@ -1,1 +1,1 @@
-"""What a receiver of webhooks is tried with, and what its answers say about it."""
+"""Test deliveries for a receiver of webhooks, and the evaluation of its answers."""

@@ -1,4 +1,4 @@
-"""The deliveries that a receiver is tried with: what is sent, and how a good one answers.
+"""The deliveries for testing a receiver: what is sent, and how a good one answers.
 
 All of them are made up. They are of type `ping`, or of one that does not exist, about an endpoint
 that does not exist, and say so; an inbox keeps them apart from everything real.
@@ -124,10 +124,10 @@ def _unsigned(post: Post) -> Post:
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that is tried.
+    """One test.
 
-    `posts` are sent one after the other, or at once; the case counts as accepted when all were
-    answered 2xx, and as refused when none was.
+    `posts` are sent one after the other, or at once; the case counts as accepted if all were
+    answered 2xx, and as refused if none was.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Tries a receiver: sends it the cases, one after the other, and grades its answers."""
+"""Tests a receiver: sends it the cases, one after the other, and grades its answers."""
 
 import ssl
 import threading
@@ -10,7 +10,7 @@ from infra.billing.receiver_check.cases import CASES, SLOW_PAUSE_S, Case, Kit, P
 from infra.billing.receiver_check.dialing import Guard, Target
 from infra.billing.receiver_check.grading import Answer, Report, Tried, diagnose
 
-# For so long the service waits for an answer, with everything.
+# For how long the service waits for an answer, with everything.
 ANSWER_S = 15.0
 
 
@@ -40,7 +40,7 @@ def check(
     """
     from infra.billing.receiving.verification import sign
 
-    sign(b"{}", secret, webhook_id="evt")  # raises for a secret that is none
+    sign(b"{}", secret, webhook_id="evt")  # raises for an invalid secret
     target = Target(
         url, headers=headers or {}, answer_s=answer_s, pause_s=pause_s, guard=guard, tls=tls
     )

@@ -1,4 +1,4 @@
-"""What a receiver does wrong: one sentence that says it, and one with the fix."""
+"""The faults of a receiver: one sentence for the fault, and one for the fix."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -192,7 +192,7 @@ FAULTS: Mapping[str, Fault] = {
 
 
 def refuses_valid(answered: str) -> Fault:
-    """Why a webhook that is right was not accepted: by the status, or the word of what failed."""
+    """Why a correct webhook was not accepted: by the status, or the word for the failure."""
     says, fix = _REFUSALS.get(answered) or _REFUSALS[_kind_of(answered)]
     return _fault(
         Weight.LOSES,

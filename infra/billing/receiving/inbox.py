@@ -21,20 +21,20 @@ from infra.billing.receiving.verification import (
 )
 
 NUMBER_DIGITS_MAX = 18  # what a BIGINT holds
-# Webhooks are under way side by side, and a failed one comes again after five seconds, then five
-# minutes. What has not come for so long is worth asking for.
+# Webhooks arrive in parallel, and a failed one comes again after five seconds, then five minutes.
+# After this long a missing one is worth asking for.
 WAITING_S = 60
 
-# What is done with an event: given it, and the store, whose transaction is open.
+# The handler of an event: called with it, and the store, whose transaction is open.
 Work = Callable[[Event, Any], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a webhook.
+    """The result for a webhook.
 
     `new`: handle it. `repeat`: the event was handled before. `overtaken`: it is new, but a newer
-    event of the same object was handled before, and told everything that this one tells.
+    event of the same object was handled before, and contained everything that this one does.
     """
 
     event: Event
@@ -247,9 +247,9 @@ class Inbox:
 
 
 def object_id_of(event: Event) -> str | None:
-    """The id of the object whose events `sequence` counts; None of an object that has none.
+    """The id of the object whose events `sequence` counts; None if it has none.
 
-    It is `id`, or named after the object: `charge_id` of a charge.
+    It is `id`, or named after the object: `charge_id` for a charge.
     """
     data = event.get("data")
     if not isinstance(data, Mapping):
@@ -288,7 +288,7 @@ def _sequence_of(event: Event) -> int | None:
 
 
 def _number_in(headers: Mapping[str, str]) -> int | None:
-    """The webhook's number. It is not signed: what is none is passed over, and changes nothing."""
+    """The webhook's number. It is not signed: an invalid one is ignored, and changes nothing."""
     given = headers.get(SEQUENCE_HEADER, "").strip()
     is_number = given.isascii() and given.isdigit() and len(given) <= NUMBER_DIGITS_MAX
     return int(given) if is_number else None

@@ -1,4 +1,4 @@
-"""A book in a dict, or any other mapping that can be written to."""
+"""A book in a dict, or any other mutable mapping."""
 
 import threading
 from collections.abc import Iterator, MutableMapping, Sequence
