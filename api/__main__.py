@@ -3,7 +3,7 @@
 from functools import partial
 
 from api.app_state import AppState
-from api.server import serve
+from api.http_server import serve
 from service.broker.celery_config import PAYMENTS
 from service.broker.consumers import queues_read
 from service.broker.publisher import Publisher, Waker

@@ -7,9 +7,9 @@ from datetime import timedelta
 from api.database import Database
 from api.edge.hosts import Hosts
 from api.edge.keyring import Keyring
-from api.edge.limits import Limits
+from api.edge.rate_limits import Limits
 from api.hearing import Hearing
-from api.intake import Intake
+from api.http_intake import Intake
 from api.readiness import Readiness
 from payments.lifecycle.settlement import policies_of
 from payments.processors.statements import statements_of

@@ -22,9 +22,9 @@ from payments.acting import Acting
 from payments.transaction import Moved, Transaction, Wakes, uncounted
 from service import log
 from service.database.connecting import end
+from service.database.database_limits import WEB
 from service.database.diagnosis import Hopeless, is_lacking, reason
 from service.database.engine import open_async_engine
-from service.database.limits import WEB
 from service.database.retrying import is_held_up, is_transient
 
 logger = log.get(__name__)

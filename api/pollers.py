@@ -16,7 +16,7 @@ from api.edge.problems import DatabaseUnavailable
 from infra.billing.contract.ids import Kind as KindName
 from models.base import id_among
 from payments.kinds import KINDS
-from payments.lifecycle import reading
+from payments.lifecycle import payment_queries
 from service import faults, log
 
 logger = log.get(__name__)
@@ -116,6 +116,6 @@ def _let_go(waiter: Waiter) -> None:
 
 
 _AT_REST = {
-    name: select(kind.table.c.id).where(id_among(kind.table.c.id), reading.at_rest(kind))
+    name: select(kind.table.c.id).where(id_among(kind.table.c.id), payment_queries.at_rest(kind))
     for name, kind in KINDS.items()
 }

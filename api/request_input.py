@@ -14,7 +14,7 @@ from api.pollers import WAIT_MAX_S
 from infra.billing.contract import strict_json
 from infra.billing.contract.strict_json import NotStrict
 from infra.billing.contract.texts import field_name
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 
 # The largest valid request is 50 metadata entries of 500 characters: less than half of this, if
 # they are ASCII.

@@ -10,16 +10,16 @@ from api.batches import Batches
 from api.database import DEADLINE_S, Database
 from infra.billing.contract.ids import Kind as KindName
 from infra.billing.contract.requests.by_kind import Request
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from models.rows import ApiKeyRow, ChargeRow
 from payments.access import keys
 from payments.access.keys import Presented
 from payments.access.scopes import OPERATE, Access
 from payments.acting import Acting, by_key
-from payments.errors import Refused
 from payments.kinds import KINDS
 from payments.lifecycle.accepting import at_once
 from payments.lifecycle.accepting.asked import Accepted, New, new_charge
+from payments.payment_errors import Refused
 from payments.processors.registry import Processors
 from payments.transaction import Transaction
 from service import intake

@@ -22,9 +22,9 @@ from rich.table import Table
 from sqlalchemy import Connection, Engine
 
 from infra.billing.contract.limits import QUANTITY_MAX
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.price import PriceRequest
-from infra.billing.contract.requests.product import ProductRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.price_request import PriceRequest
+from infra.billing.contract.requests.product_request import ProductRequest
 from local.embedded import throwaway
 from payments.catalog import listing, prices, products
 from payments.lifecycle import executor

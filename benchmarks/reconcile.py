@@ -34,7 +34,7 @@ from payments.processors.port import Record
 from payments.processors.sandbox import Sandbox
 from service import wiring
 from service.database import migrate
-from service.database.limits import BOOKS
+from service.database.database_limits import BOOKS
 from service.wiring import open_database
 
 SINCE = datetime(2026, 11, 20, tzinfo=UTC)

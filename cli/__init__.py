@@ -14,7 +14,7 @@ import typer
 
 from cli import output, usage
 from infra.billing.version import __version__
-from local.embedded.server import EmbeddedError
+from local.embedded.embedded_server import EmbeddedError
 from service import log
 from service.data_dir import DataDirError
 from service.settings_errors import SettingsError

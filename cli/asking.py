@@ -71,7 +71,7 @@ class Charge(Asks):
 
     @staticmethod
     def model() -> "type[BaseModel]":
-        from infra.billing.contract.requests.charge import ChargeRequest
+        from infra.billing.contract.requests.charge_request import ChargeRequest
 
         return ChargeRequest
 
@@ -81,7 +81,7 @@ class Refund(Asks):
 
     @staticmethod
     def model() -> "type[BaseModel]":
-        from infra.billing.contract.requests.refund import RefundRequest
+        from infra.billing.contract.requests.refund_request import RefundRequest
 
         return RefundRequest
 
@@ -91,7 +91,7 @@ class Endpoint(Asks):
 
     @staticmethod
     def model() -> "type[BaseModel]":
-        from infra.billing.contract.requests.webhook_endpoint import EndpointSettings
+        from infra.billing.contract.requests.endpoint_request import EndpointSettings
 
         return EndpointSettings
 

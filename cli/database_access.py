@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from payments.kinds import KindOf, R
     from payments.processors.statements import Statements
     from payments.transaction import Database, Transaction
-    from service.database.limits import Limits
+    from service.database.database_limits import Limits
     from service.settings import Settings
 
 T = TypeVar("T")
@@ -37,8 +37,8 @@ def opened(
 
     from service import settings as worker_settings
     from service.database import revisions
+    from service.database.database_limits import COMMAND
     from service.database.diagnosis import is_lacking
-    from service.database.limits import COMMAND
     from service.wiring import open_database
 
     settings = settings or worker_settings.load(broker_url="redis://unused")
@@ -120,7 +120,7 @@ def writing() -> "Iterator[Transaction]":
 def wait_until_at_rest(kind: "KindOf[R]", id_: str, *, wait_s: float) -> "R":
     """The row as soon as nothing more happens by itself, or as it stands after `wait_s`."""
     from models.states import Phase
-    from payments.lifecycle.reading import get, is_at_rest
+    from payments.lifecycle.payment_queries import get, is_at_rest
 
     with reading() as connection:
         return wait_until(

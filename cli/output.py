@@ -169,7 +169,7 @@ def in_words(error: Exception) -> Failed | None:
     from kombu.exceptions import OperationalError as BrokerError
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-    from payments.errors import Refused
+    from payments.payment_errors import Refused
     from service.database.diagnosis import Hopeless, reason
     from service.database.revisions import Behind
     from service.log import scrub

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from cli import output
-from cli.words import in_brief, in_words
+from cli.formatting import in_brief, in_words
 
 # Rows that are laid out together: a long list is printed while it is read.
 TABLE_ROWS = 100

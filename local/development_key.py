@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from payments.access import keys
 from payments.acting import person
-from payments.errors import Refused
+from payments.payment_errors import Refused
 from payments.transaction import Database
 from service.data_dir import write_private
 

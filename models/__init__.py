@@ -2,7 +2,7 @@
 
 from models.api_keys import ApiKey
 from models.attempts import Attempt
-from models.audit import Approval, AuditEntry
+from models.audit_tables import Approval, AuditEntry
 from models.bookkeeping import (
     LedgerBalance,
     LedgerBook,
@@ -13,15 +13,15 @@ from models.bookkeeping import (
     LedgerSeal,
 )
 from models.catalogue import Price, Product
-from models.charges import Capture, Charge, Dispute
+from models.charge_tables import Capture, Charge, Dispute
 from models.events import Event
 from models.heartbeats import Heartbeat, Installation, Retention
 from models.reconciliations import ReconciledRecord, Reconciliation
-from models.refunds import Refund
-from models.rejections import QuarantinedMessage, RejectedRequest
+from models.refund_tables import Refund
+from models.rejection_tables import QuarantinedMessage, RejectedRequest
 from models.requests_made import RequestMade
 from models.sandbox import SandboxEvent, SandboxMovement, SandboxRequest
-from models.stock import InventoryChange, Reservation
+from models.stock_tables import InventoryChange, Reservation
 from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 
 __all__ = [

@@ -7,7 +7,7 @@ A *status* is the two in one word: the phase while pending, else the state.
 
 from collections.abc import Mapping
 
-from infra.billing.contract.states import DisputeState, Phase, State
+from infra.billing.contract.public_states import DisputeState, Phase, State
 
 __all__ = ["DisputeState", "Phase", "State"]
 

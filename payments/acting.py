@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 from infra.billing.contract.ids import is_request_id
 from infra.billing.contract.words import ActorKind, Door
-from payments.errors import InvalidRequest
 from payments.parsing import refuse_card_data
+from payments.payment_errors import InvalidRequest
 
 if TYPE_CHECKING:
     from payments.access.scopes import Access

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import ColumnElement, Table, and_, or_
 
 from infra.billing.contract.ids import is_id
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 
 Order = Literal["asc", "desc"]
 

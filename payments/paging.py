@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 
 from infra.billing.contract.limits import LIMIT_MAX
 from payments.cursors import after, behind, ordered
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 from payments.transaction import read
 
 R = TypeVar("R")

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from infra.billing.contract.card_data import CARD_DATA, holds_card_data
 from infra.billing.contract.invalid import Invalid
-from infra.billing.contract.requests import reading
-from infra.billing.contract.requests.fields import Keyed
-from payments.errors import InvalidRequest
+from infra.billing.contract.requests import request_parser
+from infra.billing.contract.requests.request_fields import Keyed
+from payments.payment_errors import InvalidRequest
 
 R = TypeVar("R", bound=BaseModel)
 K = TypeVar("K", bound=Keyed)
@@ -19,14 +19,14 @@ P = ParamSpec("P")
 
 
 def read(model: type[K], fields: Mapping[str, Any]) -> K:
-    """`reading.read`: the request, with what today's rules object to in `against`. Raises
+    """`request_parser.read`: the request, with what today's rules object to in `against`. Raises
     InvalidRequest."""
-    return refusing(reading.read, model, fields)
+    return refusing(request_parser.read, model, fields)
 
 
 def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) -> R:
-    """`reading.parse`: the request by the rules of today. Raises InvalidRequest."""
-    return refusing(reading.parse, model, fields, day=day)
+    """`request_parser.parse`: the request by the rules of today. Raises InvalidRequest."""
+    return refusing(request_parser.parse, model, fields, day=day)
 
 
 def judged(request: Keyed) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.billing.contract.moments import rfc3339
 from infra.billing.contract.objects import Charge, Dispute, Refund, Resource
-from infra.billing.contract.objects.fields import constant, fields_of, is_moment
+from infra.billing.contract.objects.object_fields import constant, fields_of, is_moment
 from models.rows import ChargeRow, DisputeRow, LifecycleRow, RefundRow, reading
 from models.states import State
 

@@ -5,16 +5,16 @@ from typing import Any, TypeAlias
 
 from infra.billing.contract.ids import Kind
 from infra.billing.contract.invalid import Invalid
-from infra.billing.contract.requests import reading
+from infra.billing.contract.requests import request_parser
 from infra.billing.contract.requests.by_kind import MODELS, Request
 from models.rows import LifecycleRow
 from payments.access import audit_log
 from payments.access.audit_log import Action
 from payments.acting import Acting
-from payments.errors import Refused
 from payments.lifecycle.accepting import asked, charges, refunds
 from payments.lifecycle.accepting.asked import Accepted, New, NewCharge, NewRefund
 from payments.parsing import refusal_of
+from payments.payment_errors import Refused
 from payments.processors.registry import Processors
 from payments.transaction import Transaction
 from payments.views import standing
@@ -26,7 +26,7 @@ def request(kind: Kind, fields: Mapping[str, Any]) -> Request:
     """The request from the fields, with rules to be checked if it is new. Raises InvalidRequest for
     fields that never make a request."""
     try:
-        return reading.read(MODELS[kind], fields)
+        return request_parser.read(MODELS[kind], fields)
     except Invalid as wrong:
         raise refusal_of(wrong) from None
 

@@ -23,8 +23,8 @@ _API_KEY = re.compile(r"(?P<id>key_[a-z2-7]{16})_[A-Za-z0-9]+")
 CHATTY = ("alembic", "httpx", "aiohttp.access")
 
 # At "debug" these log their payloads: a task with all its arguments (celery.pool, around the
-# redacted ones of worker/request.py), foreign broadcasts (kombu.pidbox), database errors that quote
-# a row (psycopg), answers of the broker (redis). That can't be turned on.
+# redacted ones of worker/task_request.py), foreign broadcasts (kombu.pidbox), database errors that
+# quote a row (psycopg), answers of the broker (redis). That can't be turned on.
 INDISCREET = ("celery.pool", "kombu.pidbox", "psycopg", "redis")
 
 # kombu's text (kombu/message.py).

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
-from payments.processors.limits import MoneyLimit
+from payments.processors.processor_limits import MoneyLimit
 from payments.processors.routing import Route
 
 # The processors that come with the service, by name: a function that makes one from the settings.

@@ -19,15 +19,15 @@ from sqlalchemy import Engine
 from models.rows import ChargeRow, LifecycleRow
 from payments.access.vault import Vault
 from payments.approval_policy import Approvals
-from payments.errors import Refused
 from payments.lifecycle import cancels, executor
 from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.capturing import captures
 from payments.lifecycle.executor import Begun
 from payments.lifecycle.settlement import Policy, policies_of
+from payments.payment_errors import Refused
 from payments.processors.installation import Installation, installation
-from payments.processors.limits import ANYTHING, MoneyLimit, MoneyLimits
 from payments.processors.port import Processor
+from payments.processors.processor_limits import ANYTHING, MoneyLimit, MoneyLimits
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
 from payments.processors.statements import Statements, statements_of
@@ -35,9 +35,9 @@ from payments.transaction import Database, Wakes
 from service import log
 from service.broker.publisher import Publisher
 from service.database import retrying
+from service.database.database_limits import SANDBOX, WORK, Limits
 from service.database.engine import open_engine
 from service.database.group_commit import GroupCommitter
-from service.database.limits import SANDBOX, WORK, Limits
 from service.database.loop_commit import LoopCommitter
 from service.kept_settings import NO_KEY, keys_of
 from service.metrics import counting
@@ -175,7 +175,7 @@ def livemode(settings: Settings) -> bool:
 
 
 class Delivers(Protocol):
-    """What the handlers need of `payments.webhooks.delivery.Deliverer`."""
+    """What the handlers need of `payments.webhooks.delivery_loop.Deliverer`."""
 
     def start(self) -> Self: ...
     def hand_over(self, endpoint_ids: Sequence[str]) -> Future[None]: ...
@@ -203,7 +203,7 @@ def asked_together(
 def deliverer(engine: Engine, vault: Vault, **options: Any) -> Delivers:
     """The deliverer. Its HTTP client is slow to import, so only a process that delivers loads
     it."""
-    from payments.webhooks.delivery import LINGER_S, POSTS_MAX, Deliverer
+    from payments.webhooks.delivery_loop import LINGER_S, POSTS_MAX, Deliverer
 
     posts_max = max(1, min(POSTS_MAX, open_files.raised() - SPARE_FILES))
     garbage.look_seldom()

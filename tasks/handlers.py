@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from infra.billing.contract.ids import Kind
 from models.rows import LifecycleRow
-from tasks.requests import Wishes
+from tasks.task_arguments import Wishes
 
 # `due` makes those of the others that have something to do.
 Sweep = Literal["due", "payments", "webhooks", "processor", "secrets", "retention", "ledger"]

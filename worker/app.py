@@ -12,16 +12,16 @@ from typing import Any
 
 from celery import Celery, signals
 
-import tasks.charges
-import tasks.refunds
-import tasks.sweeps
-import tasks.webhooks  # noqa: F401  # importing the tasks registers them
+import tasks.charge_tasks
+import tasks.refund_tasks
+import tasks.sweep_tasks
+import tasks.webhook_tasks  # noqa: F401  # importing the tasks registers them
 from service import log
 from service.broker.celery_config import configuration
-from service.database import limits, revisions
+from service.database import database_limits, revisions
 from service.database.diagnosis import Hopeless
 from service.metrics import gauges, serving
-from service.metrics.catalogue import REGISTRY
+from service.metrics.metric_catalogue import REGISTRY
 from service.process import garbage, threads
 from service.process.life import Life
 from service.settings import load
@@ -29,9 +29,9 @@ from service.settings_errors import SettingsError
 from service.tracing import sentry
 from service.wiring import REAL
 from worker import guard, watchdog
-from worker.handlers import TaskHandlers
 from worker.loop.way import LoopStep
-from worker.request import BillingTask
+from worker.task_handlers import TaskHandlers
+from worker.task_request import BillingTask
 from worker.transport import redis_transport
 
 
@@ -69,7 +69,7 @@ def make_app() -> Billing:
         settings = load()
     except SettingsError as error:
         raise SystemExit(str(error)) from None  # the user needs the message, not a traceback
-    if found := list(limits.problems(settings.database_url)):
+    if found := list(database_limits.problems(settings.database_url)):
         raise SystemExit("\n".join(found))
     log.configure(settings.log_format, settings.log_level)
     try:
@@ -100,7 +100,7 @@ def make_app() -> Billing:
     app.steps["worker"].add(LoopStep)
     watchdog.install(
         app,
-        task_limit_s=limits.task_limit_s(
+        task_limit_s=database_limits.task_limit_s(
             call_deadline_s=settings.call_deadline_s, drain_s=settings.drain_s
         ),
         run_dir=settings.run_dir,

@@ -16,7 +16,7 @@ from typing import Any
 from celery.beat import Scheduler
 
 from service import faults, log
-from service.database.limits import BEAT_LIMIT_S
+from service.database.database_limits import BEAT_LIMIT_S
 from service.process.life import Life
 
 logger = log.get(__name__)

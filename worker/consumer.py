@@ -22,10 +22,10 @@ from service.broker.celery_config import DEAD, PAYMENTS, ForeignQueue, dead_lett
 from worker import envelope
 from worker.envelope import Broken, Call
 from worker.event_flushes import SoonFlushed
-from worker.loop import events
+from worker.loop import monitor_events
 from worker.loop.way import LoopWay
-from worker.quarantine import Quarantine, exhibit
-from worker.request import make_plain
+from worker.message_quarantine import Quarantine, exhibit
+from worker.task_request import make_plain
 from worker.transport import foreign_queues
 
 # For kombu, which wants a logger of the standard library.
@@ -135,7 +135,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         super().register_with_event_loop(hub)
         self._soon = SoonFlushed(hub, self.event_dispatcher)
         if self.event_dispatcher is not None:
-            events.prepare(self.event_dispatcher)
+            monitor_events.prepare(self.event_dispatcher)
         if self.loop_way is not None:
             self.loop_way.take_from(self.task_consumer.channel)
         hub.call_repeatedly(TIDY_EVERY_S, self._tidy)

@@ -25,7 +25,7 @@ from infra.billing.contract.ids import traceparent
 from infra.billing.contract.strict_json import NotStrict
 from payments.intake.masking import READ_MAX
 from payments.intake.timing import Timing
-from tasks.requests import NOTHING_ELSE, Wishes
+from tasks.task_arguments import NOTHING_ELSE, Wishes
 from worker.wrappers import unwrapped
 
 JSON = "application/json"

@@ -11,7 +11,7 @@ from celery.exceptions import Reject
 from service import log
 from service.database.retrying import DatabaseUnavailable, is_held_up
 
-logger = log.get("worker.handlers")
+logger = log.get("worker.task_handlers")
 
 
 @contextmanager

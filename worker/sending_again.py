@@ -7,7 +7,7 @@ from typing import Any
 from kombu.serialization import dumps
 
 from infra.billing.contract.signatures import MESSAGE_HEADER, sign_message
-from payments.access import signatures
+from payments.access import message_signatures
 from payments.intake.quarantine import KeptRequest
 from payments.transaction import Transaction
 from worker.app import app
@@ -25,7 +25,7 @@ def to_send(transaction: Transaction, request: KeptRequest) -> Callable[[], Any]
     before it was kept, and workers may require one.
     """
     producer = request.kwargs.get("producer", "default")
-    keys = signatures.keys_of(transaction.connection, str(producer))
+    keys = message_signatures.keys_of(transaction.connection, str(producer))
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     # In Celery's form: a list of three, by kombu's own JSON.
     _, _, body = dumps(([], request.kwargs, embed), serializer="json")

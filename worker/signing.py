@@ -15,8 +15,8 @@ from typing import Any
 
 from infra.billing.contract.signatures import MESSAGE_HEADER, message_content
 from infra.billing.contract.texts import is_producer
-from payments.access import signatures
-from payments.access.signatures import Mode, Proof
+from payments.access import message_signatures
+from payments.access.message_signatures import Mode, Proof
 
 # How long the keys of a producer are cached, and so how long a revoked key still signs. A new key
 # works at once, as a signature that seems wrong is checked against the present keys.
@@ -77,14 +77,14 @@ class Signatures:
             return
         producer = fields.get("producer", "default")
         if proof is None or proof.signatures is None:
-            raise signatures.refusal(proof)
+            raise message_signatures.refusal(proof)
         # An invalid producer name has no keys: it is neither looked up nor cached.
         if not is_producer(producer):
-            raise signatures.refusal(proof)
-        if signatures.is_signed(proof, self._keys(producer)):
+            raise message_signatures.refusal(proof)
+        if message_signatures.is_signed(proof, self._keys(producer)):
             return
-        if not signatures.is_signed(proof, self._keys_now(producer)):
-            raise signatures.refusal(proof)
+        if not message_signatures.is_signed(proof, self._keys_now(producer)):
+            raise message_signatures.refusal(proof)
 
     def _keys(self, producer: str) -> list[str]:
         with self._lock:

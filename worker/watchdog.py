@@ -23,7 +23,7 @@ from celery.worker import state
 from service import faults, log
 from service.broker.celery_config import WEBHOOKS
 from service.broker.connections import Gauge
-from service.database.limits import TASK_LIMIT_S
+from service.database.database_limits import TASK_LIMIT_S
 from service.process.life import Life
 from service.running import Register, Running, register
 

@@ -14,10 +14,10 @@ from api.console import session as sessions
 from api.console.rendering import page
 from api.console.safety import SAFE_METHODS, require_same_site, secured
 from api.console.session import HOME, PATH, Session
-from api.edge import errors
+from api.edge import exception_handlers
 from api.edge.problems import NoSuchPath
 from infra.billing.contract.moments import moment
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -93,7 +93,7 @@ def to(path: str) -> Response:
 
 async def refused(request: Request, error: Exception) -> Response:
     """The page for an error, which is logged as at any other door."""
-    problem = errors.told(request, error)
+    problem = exception_handlers.told(request, error)
     if isinstance(problem, NoSuchPath) or isinstance(error, HTTPException):
         detail = "There is no such page."
     else:

@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from payments.errors import Refused
+from payments.payment_errors import Refused
 
 SAFE_METHODS = ("GET", "HEAD")
 

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from api.app_state import AppState
 from payments.access.scopes import OPERATE, READ, Access
 from payments.access.vault import CantOpen, key_id_of
-from payments.errors import InsufficientScope, InvalidRequest, Unauthenticated
 from payments.parsing import refuse_card_data
+from payments.payment_errors import InsufficientScope, InvalidRequest, Unauthenticated
 
 COOKIE, PATH = "billing_console", "/console"
 HOME = f"{PATH}/"

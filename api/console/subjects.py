@@ -10,14 +10,14 @@ from payments.access import keys
 from payments.access.scopes import Access
 from payments.amounts import in_words
 from payments.catalog import price_locks
-from payments.errors import NotFound
 from payments.intake import quarantine
 from payments.kinds import CHARGE, REFUND
-from payments.lifecycle import reading
+from payments.lifecycle import payment_queries
 from payments.lifecycle.approving import waiting
+from payments.payment_errors import NotFound
 from payments.transaction import Transaction
 from payments.webhooks import endpoints
-from payments.webhooks.records import reading as deliveries
+from payments.webhooks.records import delivery_queries as deliveries
 
 # The digits of the largest `bigint`.
 NUMBER_DIGITS_MAX = 19
@@ -45,8 +45,8 @@ def _key(connection: Connection, id_: str, _: Access) -> Any:
 
 
 _READ: Mapping[str, Callable[[Connection, str, Access], Any]] = {
-    "charges": lambda c, id_, access: reading.get(c, CHARGE, id_, access=access),
-    "refunds": lambda c, id_, access: reading.get(c, REFUND, id_, access=access),
+    "charges": lambda c, id_, access: payment_queries.get(c, CHARGE, id_, access=access),
+    "refunds": lambda c, id_, access: payment_queries.get(c, REFUND, id_, access=access),
     "endpoints": lambda c, id_, access: endpoints.get(Transaction(c), id_, access=access),
     "deliveries": lambda c, id_, access: deliveries.get(c, id_, access=access),
     "quarantine": lambda c, id_, _: quarantine.get(c, number_of(id_)),

@@ -3,12 +3,12 @@
 from typing import Any
 
 from api.description import schemas
-from api.description.events import DATA, event
+from api.description.event_bodies import DATA, event
 from api.description.examples import example, standing
-from infra.billing.contract.events import EVENTS
+from infra.billing.contract.event_types import EVENTS
 from infra.billing.contract.objects import Charge
 from infra.billing.contract.requests.by_kind import TASKS
-from infra.billing.contract.requests.charge import BY_PRICE, WAYS
+from infra.billing.contract.requests.charge_request import BY_PRICE, WAYS
 from service.broker.celery_config import PAYMENTS
 from worker.envelope import BODY_MAX_BYTES, TASK_ID_MAX
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from infra.billing.contract.objects import Endpoint, Event, Line, NewEndpoint, Resource, WithFacts
-from infra.billing.contract.objects.fields import UNSAID, OneOf, Shown, fields_of
+from infra.billing.contract.objects.object_fields import UNSAID, OneOf, Shown, fields_of
 
 # What documents call them, where the SDK has another name.
 _NAMES: Mapping[type[Resource], str] = {

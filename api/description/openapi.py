@@ -7,17 +7,17 @@ from typing import Any
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api.description import signatures
-from api.description.bodies import Health, ProcessorEvent, Readiness
-from api.description.events import DATA, event
+from api.description import route_signatures
+from api.description.event_bodies import DATA, event
 from api.description.examples import example, standing
+from api.description.http_bodies import Health, ProcessorEvent, Readiness
 from api.description.models import model_of
 from api.description.route_docs import ref
 from api.description.samples import SAMPLES
 from api.description.schemas import REQUESTS, everything
 from api.description.schemas import components as components_of
 from api.edge import problems
-from infra.billing.contract.events import EVENTS
+from infra.billing.contract.event_types import EVENTS
 from infra.billing.contract.objects import (
     Charge,
     DeliveryWithAttempts,
@@ -27,17 +27,17 @@ from infra.billing.contract.objects import (
     Replayed,
 )
 from infra.billing.contract.objects.sales import A_PRODUCT
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.fields import Keyed
-from infra.billing.contract.requests.webhook_endpoint import (
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.endpoint_request import (
     UNSETTABLE,
     Repeatable,
     WebhookEndpointChanges,
 )
+from infra.billing.contract.requests.request_fields import Keyed
 from payments.access.scopes import SIGNED
 from payments.catalog.currencies import codes, id_of
-from payments.errors import (
+from payments.payment_errors import (
     BillingError,
     EventsGone,
     InsufficientScope,
@@ -170,14 +170,14 @@ def _refused(status: int) -> dict[str, Any]:
 def _finish(path: str, operation: dict[str, Any], route: APIRoute) -> None:
     """What holds for every operation, and what FastAPI says of operations that aren't ours."""
     operation["responses"].pop("422", None)  # FastAPI's own answer to bad input, never given
-    signatures.describe(route, operation)
+    route_signatures.describe(route, operation)
     responses = operation["responses"]
     for status, told in responses.items():
         headers = told.setdefault("headers", {})
         headers["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
         if operation["operationId"].startswith("create_") and status in ("200", "201", "202"):
             headers["Location"] = {"$ref": "#/components/headers/Location"}
-        if status == "200" and signatures.is_keyed(route):
+        if status == "200" and route_signatures.is_keyed(route):
             headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
     has_key = path.startswith("/v1/") and operation["operationId"] not in SIGNED
     operation["security"] = [{"key": []}] if has_key else []

@@ -7,7 +7,7 @@ example.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from infra.billing.contract.objects.payments import A_CHARGE
+from infra.billing.contract.objects.charge_objects import A_CHARGE
 from infra.billing.contract.objects.sales import A_PRODUCT
 
 

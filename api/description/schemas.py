@@ -6,22 +6,22 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from api.description.events import DATA, event
+from api.description.event_bodies import DATA, event
 from api.description.models import model_of
 from infra.billing.contract.objects import OBJECTS, Resource
 from infra.billing.contract.requests.by_kind import MODELS
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import BY_PRICE, WAYS, ChargeRequest
-from infra.billing.contract.requests.endpoint_verbs import Ping, Replay, Retry, SecretRotation
-from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
-from infra.billing.contract.requests.price import PriceChanges, PriceRequest
-from infra.billing.contract.requests.product import ProductChanges, ProductRequest
-from infra.billing.contract.requests.second_opinion import SecondOpinion
-from infra.billing.contract.requests.webhook_endpoint import (
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import BY_PRICE, WAYS, ChargeRequest
+from infra.billing.contract.requests.endpoint_request import (
     WebhookEndpointChanges,
     WebhookEndpointRequest,
 )
+from infra.billing.contract.requests.endpoint_verbs import Ping, Replay, Retry, SecretRotation
+from infra.billing.contract.requests.inventory_request import InventoryRequest, QuoteRequest
+from infra.billing.contract.requests.price_request import PriceChanges, PriceRequest
+from infra.billing.contract.requests.product_request import ProductChanges, ProductRequest
+from infra.billing.contract.requests.second_opinion import SecondOpinion
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMPONENT = "#/components/schemas/{model}"

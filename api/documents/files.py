@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from api.description import asyncapi
-from api.documents import commands, errors, events, metrics, objects, routes, settings, sunsets
+from api.documents import (
+    command_reference,
+    error_reference,
+    event_reference,
+    metric_reference,
+    object_reference,
+    route_reference,
+    setting_reference,
+    sunsets,
+)
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -19,7 +28,7 @@ def _asyncapi() -> str:
 
 @cache
 def _openapi() -> Mapping[str, Any]:
-    from api.app import ROUTES  # FastAPI, which only this document and its pages need
+    from api.asgi_app import ROUTES  # FastAPI, which only this document and its pages need
     from api.description.openapi import document
 
     return document(ROUTES)
@@ -29,7 +38,7 @@ def _commands() -> str:
     from typer.main import get_command
 
     # By its name: the command line stands above this room, which only reads its --help.
-    return commands.document(get_command(importlib.import_module("cli").make()))
+    return command_reference.document(get_command(importlib.import_module("cli").make()))
 
 
 def _json(document: object) -> str:
@@ -40,13 +49,13 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/reference/asyncapi.json": _asyncapi,
     "docs/reference/command-line.md": _commands,
     "docs/reference/deprecations.md": sunsets.document,
-    "docs/reference/errors.md": errors.document,
-    "docs/reference/events.md": lambda: events.document(_openapi()),
-    "docs/reference/objects.md": lambda: objects.document(_openapi()),
-    "docs/reference/metrics.md": metrics.document,
+    "docs/reference/errors.md": error_reference.document,
+    "docs/reference/events.md": lambda: event_reference.document(_openapi()),
+    "docs/reference/objects.md": lambda: object_reference.document(_openapi()),
+    "docs/reference/metrics.md": metric_reference.document,
     "docs/reference/openapi.json": lambda: _json(_openapi()),
-    "docs/reference/routes.md": lambda: routes.document(_openapi()),
-    "docs/reference/settings.md": settings.document,
+    "docs/reference/routes.md": lambda: route_reference.document(_openapi()),
+    "docs/reference/settings.md": setting_reference.document,
 }
 
 

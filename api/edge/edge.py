@@ -18,9 +18,9 @@ from api.edge.deprecations import Header, headers_by_operation
 from api.edge.hosts import Hosts
 from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.ids import is_request_id, trace_of, traceparent
-from payments.errors import Refused
+from payments.payment_errors import Refused
 from service import log
-from service.metrics import catalogue
+from service.metrics import metric_catalogue
 
 logger = log.get("billing.http")
 _stdlib = logging.getLogger("billing.http")
@@ -94,7 +94,7 @@ class Edge:
             await self._app(scope, receive, answer)
         except Exception:
             # Starlette raises errors again after they were answered and logged
-            # (api/edge/errors.py), and a server would log them with all their values.
+            # (api/edge/exception_handlers.py), and a server would log them with all their values.
             if status == 0:
                 _requests(_method(scope), route_of(scope) or "", 500).inc()
                 raise
@@ -139,6 +139,6 @@ def _method(scope: Scope) -> str:
 
 
 # A child of a metric for its labels: a lookup costs as much as to count. Few: nobody can add any.
-_requests = cache(catalogue.HTTP.labels)
-_seconds = cache(catalogue.HTTP_S.labels)
+_requests = cache(metric_catalogue.HTTP.labels)
+_seconds = cache(metric_catalogue.HTTP_S.labels)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -7,12 +7,12 @@ from starlette.requests import Request
 
 from api.batches import Batches
 from api.database import Database
-from api.edge.limits import Limits
+from api.edge.rate_limits import Limits
 from models.rows import ApiKeyRow
 from payments.access import keys
 from payments.access.keys import Presented
 from payments.access.scopes import Access
-from payments.errors import Unauthenticated
+from payments.payment_errors import Unauthenticated
 
 _SCHEME = "bearer"
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from api import answers
-from payments.errors import BillingError, Refused
+from payments.payment_errors import BillingError, Refused
 
 MEDIA_TYPE = "application/problem+json"
 

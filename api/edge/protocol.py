@@ -17,7 +17,7 @@ from api.edge import problems
 from api.edge.edge import HEADER, new_request_id
 from api.edge.problems import HeadersTooLarge, Unreadable
 from api.request_input import BODY_TIMEOUT_S
-from payments.errors import BillingError
+from payments.payment_errors import BillingError
 from service import log
 
 logger = log.get("billing.http")

@@ -11,8 +11,8 @@ from api.app_state import AppState
 from infra.billing.contract.texts import is_storable
 from payments.access.scopes import OPERATE, OPERATIONS, Access
 from payments.acting import Acting, by_key
-from payments.errors import InvalidRequest
 from payments.parsing import refuse_card_data
+from payments.payment_errors import InvalidRequest
 
 # As much as the console takes.
 REASON_MAX = 255

@@ -14,11 +14,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from infra.billing.contract.events import TYPES
+from infra.billing.contract.event_types import TYPES
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.moments import MOMENT
-from infra.billing.contract.requests.fields import whole_number
+from infra.billing.contract.requests.request_fields import whole_number
 from infra.billing.contract.requests.rules import id_of, id_schema
 from infra.billing.contract.words import ApprovalState, DeliveryState
 from models.states import DisputeState, Phase, State

@@ -6,9 +6,9 @@ Started as `celery -A benchmarks.messages.instant_app worker`.
 from collections.abc import Mapping
 from datetime import timedelta
 
-from payments.processors.limits import ANYTHING
 from payments.processors.outcomes import Found, NotFound, Outcome, Succeeded
 from payments.processors.port import Order, ProcessorEvent
+from payments.processors.processor_limits import ANYTHING
 from service.settings import Settings
 from service.wiring import Parts
 from worker.app import app

@@ -13,7 +13,7 @@ from benchmarks.place import Place
 from benchmarks.run import SILENCE_MAX_S
 from benchmarks.webhooks import rate
 from benchmarks.webhooks.worker import Webhooks
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 from service.broker.publisher import Waker
 from tests.support.acting import Database
 

@@ -20,7 +20,7 @@ Tiers = Annotated[
 
 def currency_id(typed: str) -> str:
     """`USD`, `usd` and `cur_usd` are the same currency."""
-    from infra.billing.contract.catalog import CURRENCY_PREFIX
+    from infra.billing.contract.catalog_names import CURRENCY_PREFIX
     from payments.catalog import currencies
 
     return currencies.id_of(typed.removeprefix(CURRENCY_PREFIX))

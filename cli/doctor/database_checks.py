@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from cli.doctor import ages, database, receivers, replication, secrets, vacuum, work
+from cli.doctor import ages, postgres_checks, receivers, replication, secrets, vacuum, work
 from cli.doctor.findings import Finding, fail
 from cli.doctor.rounds import broken
 from service.database import diagnosis
@@ -16,7 +16,7 @@ from service.settings import Settings
 def look(url: str, settings: Settings) -> Iterable[Finding]:
     """Everything that the database can tell."""
     try:
-        with database.connected(url) as connection:
+        with postgres_checks.connected(url) as connection:
             yield from _all_of_it(connection, url, settings)
     except OperationalError as error:
         advice = "start it, or mend BILLING_DATABASE_URL; nothing else could be asked of it"
@@ -25,17 +25,17 @@ def look(url: str, settings: Settings) -> Iterable[Finding]:
 
 def _all_of_it(connection: Connection, url: str, settings: Settings) -> Iterable[Finding]:
     processors = settings.processors
-    yield from database.server(connection, url)
-    state = list(database.migrations(connection))
+    yield from postgres_checks.server(connection, url)
+    state = list(postgres_checks.migrations(connection))
     yield from state
     is_current = all(finding.level != "fail" for finding in state)
     for subject, check in (
-        ("pooler", database.pooler),
-        ("clock", database.clock),
-        ("durability", database.durability),
+        ("pooler", postgres_checks.pooler),
+        ("clock", postgres_checks.clock),
+        ("durability", postgres_checks.durability),
         ("replication", replication.standbys),
         ("transactions", vacuum.transactions),
-        ("connections", database.connections),
+        ("connections", postgres_checks.connections),
     ):
         yield from _guarded(subject, check, connection)
     if not is_current:
@@ -59,7 +59,7 @@ def _all_of_it(connection: Connection, url: str, settings: Settings) -> Iterable
 
     for subject, check in (
         ("dead rows", vacuum.dead_rows),
-        ("roles", database.roles),
+        ("roles", postgres_checks.roles),
         ("sweeper", sweeper),
         ("processors", at_processors),
         ("pending", work.pending),

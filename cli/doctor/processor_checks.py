@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy.exc import DBAPIError
 
-from cli.doctor import database
+from cli.doctor import postgres_checks
 from cli.doctor.findings import Finding, fail, ok, some, warn
 from payments.audit import outstanding
 from payments.processors.port import ChecksItself, Processor
@@ -37,7 +37,7 @@ def _modes(named: Mapping[str, Processor], database_url: str) -> Iterable[Findin
     """Whether a key was taken for one of the other mode."""
     modes = {name: one.livemode for name, one in named.items()}
     try:
-        with database.connected(database_url) as connection:
+        with postgres_checks.connected(database_url) as connection:
             found = outstanding.in_other_mode(connection, modes)
     except DBAPIError:
         return  # which the part of the database tells, with the reason

@@ -120,7 +120,7 @@ def _import(
     from cli.importing.tally import Tally
     from payments.catalog.price_resolver import not_for_sale
     from payments.kinds import KINDS
-    from payments.lifecycle.reading import fingerprints
+    from payments.lifecycle.payment_queries import fingerprints
     from service.settings import load
     from service.wiring import processors
 
@@ -157,7 +157,7 @@ def _import(
 
 def _judge(named: "Processors") -> Callable[..., None]:
     """What speaks against a new line: today's rules, or what its processor takes."""
-    from infra.billing.contract.requests.charge import ChargeRequest
+    from infra.billing.contract.requests.charge_request import ChargeRequest
     from payments.intake.judging import judge
 
     limits = named.limits
@@ -171,7 +171,7 @@ def _judge(named: "Processors") -> Callable[..., None]:
 
 
 def _check(source: "Source", refused: "RefusedLines", **database: Any) -> "Tally":
-    from cli.importing.checks import check
+    from cli.importing.line_checks import check
 
     with output.progress("checking", None) as bar:
         return check(source, refused, **database, advance=lambda n: bar.advance(bar.task_ids[0], n))

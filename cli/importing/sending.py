@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from cli.importing.checks import Keys, in_batches
+from cli.importing.line_checks import Keys, in_batches
 from cli.importing.refused import RefusedLines
 from cli.importing.source import Refusal, Source
 from cli.importing.tally import Tally
-from payments.errors import Refused
+from payments.payment_errors import Refused
 from payments.processors.registry import Processors
 from payments.transaction import Database
 from service import intake

@@ -13,8 +13,8 @@ from cli.importing.json_file import JsonFile
 from cli.importing.lines import FileRefused, Line
 from infra.billing.contract.ids import Kind
 from infra.billing.contract.requests.by_kind import MODELS, Request
-from infra.billing.contract.requests.charge import WAYS
-from payments.errors import InvalidRequest
+from infra.billing.contract.requests.charge_request import WAYS
+from payments.payment_errors import InvalidRequest
 from service import intake
 
 FORMATS: dict[str, type[CsvFile] | type[JsonFile]] = {
@@ -49,7 +49,7 @@ class Source:
 
     A line without a key gets one made of the file's name and the line's number: so an interrupted
     import can be started again, and nothing happens twice. That holds while lines keep their
-    places; `cli.importing.checks` ensures that.
+    places; `cli.importing.line_checks` ensures that.
     """
 
     def __init__(self, path: Path, kind: Kind, *, producer: str) -> None:

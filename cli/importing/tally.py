@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from cli.importing.source import Refusal
 from infra.billing.contract.card_data import is_card_number
 from infra.billing.contract.requests.by_kind import Request
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from models.rows import LifecycleRow, as_refund
 
 SHOWN_MAX = 20

@@ -41,7 +41,7 @@ def doctor(as_json: options.Json = False) -> None:
 
 def examined() -> "list[Finding]":
     """What was found, part by part."""
-    from cli.doctor import broker, database_checks, processor_checks, rounds
+    from cli.doctor import broker_checks, database_checks, processor_checks, rounds
     from cli.doctor.configuration import Found
 
     found, parts = Found(), []
@@ -50,7 +50,7 @@ def examined() -> "list[Finding]":
     if (database_url := found.database_url) is not None and settings is not None:
         parts.append(("database", lambda: database_checks.look(database_url, settings)))
     if (broker_url := found.broker_url) is not None and settings is not None:
-        parts.append(("broker", lambda: broker.look(settings, broker_url)))
+        parts.append(("broker", lambda: broker_checks.look(settings, broker_url)))
     if settings is not None and not found.troubles:
         parts.append(("processors", lambda: processor_checks.look(settings, database_url)))
     return list(rounds.make(parts, limit_s=rounds.LIMIT_S))

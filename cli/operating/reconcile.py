@@ -14,7 +14,7 @@ from cli.operating import reconcile_report as report
 
 if TYPE_CHECKING:
     from payments.audit.reconcile.differences import Difference
-    from payments.audit.reconcile.judging import Tally
+    from payments.audit.reconcile.pair_judging import Tally
     from payments.audit.reconcile.runs import Run
     from payments.processors.port import Processor
     from payments.transaction import Database
@@ -82,11 +82,11 @@ def reconcile(
     Exits with 1 if something differs and was not repaired.
     """
     _check(since, until, payout, resume=resume, as_csv=as_csv, as_json=as_json)
-    from payments.audit.reconcile.judging import Tally
+    from payments.audit.reconcile.pair_judging import Tally
     from payments.lifecycle.settlement import policies_of
     from payments.transaction import Database
     from service import settings, wiring
-    from service.database.limits import BOOKS
+    from service.database.database_limits import BOOKS
 
     known = settings.load(broker_url="redis://unused")
     named = wiring.processors(known)
@@ -172,7 +172,7 @@ def _resumed(database: "Database", theirs: "Processor") -> "Run":
 
 def _read(database: "Database", run: "Run", theirs: Any) -> "Run":
     """The run when all its records are here."""
-    from payments.audit.reconcile.reading import read
+    from payments.audit.reconcile.record_reader import read
     from payments.audit.reconcile.runs import TakenOver
     from payments.processors.port import RecordsUnavailable
 
@@ -204,10 +204,10 @@ def _found(
     database: "Database", run: "Run", tally: "Tally", theirs: "Processor", policy: Any
 ) -> "Iterator[Difference]":
     """What differs, as it is found; with a policy, after it was repaired."""
-    from payments.audit.reconcile import judging, repairs
+    from payments.audit.reconcile import pair_judging, repairs
 
     with output.progress("comparing", run.records) as bar:
-        found: Iterator[Difference] = judging.differences(
+        found: Iterator[Difference] = pair_judging.differences(
             database.engine,
             run,
             tally,

@@ -9,7 +9,7 @@ from cli import output, tables
 
 if TYPE_CHECKING:
     from payments.audit.reconcile.differences import Difference
-    from payments.audit.reconcile.judging import Tally
+    from payments.audit.reconcile.pair_judging import Tally
     from payments.audit.reconcile.runs import Run
 
 COLUMNS = ("code", "id", "processor_reference", "detail", "advice")

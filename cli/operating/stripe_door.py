@@ -11,7 +11,7 @@ import typer
 from cli import output, ports
 
 if TYPE_CHECKING:
-    from local.stripe_door.wire.server import Options
+    from local.stripe_door.wire.stripe_door_server import Options
 
 PORT = 12111  # where stand-ins for Stripe are looked for: stripe-mock has it, too
 
@@ -38,7 +38,7 @@ def stripe_door(
     It moves no real money, and knows no real cards. The payment methods for every decline and every
     fault are in docs/reference/stripe-door.md.
     """
-    from local.stripe_door.wire.server import Options
+    from local.stripe_door.wire.stripe_door_server import Options
 
     if port:
         ports.require_free(host, port)
@@ -60,7 +60,7 @@ def stripe_door(
 
 
 async def _serve(options: "Options", *, show_secret: bool) -> None:
-    from local.stripe_door.wire.server import running
+    from local.stripe_door.wire.stripe_door_server import running
 
     stopping = _asked_to_stop()
     async with running(options) as (_, url):

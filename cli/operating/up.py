@@ -23,7 +23,7 @@ from service.network_settings import LOOPBACK
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from local.embedded.server import Server
+    from local.embedded.embedded_server import Server
     from local.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -240,8 +240,8 @@ def bring_up_to_date(settings: Settings, narrator: Narrator, *, makes_key: bool)
     """Migrate, whatever the database's state; returns the key for development, if one is made."""
     from local import development_key
     from service.database import migrate
+    from service.database.database_limits import MIGRATION
     from service.database.engine import open_engine
-    from service.database.limits import MIGRATION
 
     engine = open_engine(settings.migrated_at, MIGRATION)
     try:
@@ -255,7 +255,7 @@ def bring_up_to_date(settings: Settings, narrator: Narrator, *, makes_key: bool)
 
 def reviver(servers: Sequence["Server"], narrator: Narrator) -> Callable[[], None]:
     """A function to call now and then, which restarts an embedded server that died."""
-    from local.embedded.server import EmbeddedError
+    from local.embedded.embedded_server import EmbeddedError
 
     check_at = 0.0
 

@@ -29,9 +29,9 @@ def explain(
 
     Requests, attempts, money, events, webhooks and refusals, in order.
     """
-    from payments.errors import NotFound
-    from payments.history.finding import EACH_MAX, named
+    from payments.history.identifiers import EACH_MAX, named
     from payments.history.timeline import timeline
+    from payments.payment_errors import NotFound
 
     statements = database_access.statements()
     with database_access.reading(snapshot=True) as connection:

@@ -31,7 +31,7 @@ def find(
     """
     from payments.access.scopes import OPERATOR, READ, Access
     from payments.history import search
-    from payments.history.finding import ONE_OF_MANY
+    from payments.history.identifiers import ONE_OF_MANY
 
     access = OPERATOR if producer is None else Access(producer, frozenset({READ}))
     with database_access.reading() as connection:

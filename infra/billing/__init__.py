@@ -92,7 +92,7 @@ from infra.billing.errors import (
     UnexpectedAmount,
 )
 from infra.billing.finding import search
-from infra.billing.money import minor
+from infra.billing.minor_units import minor
 from infra.billing.objects import Listing, Page
 from infra.billing.version import __version__
 

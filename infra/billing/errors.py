@@ -41,15 +41,15 @@ Every error has `code` and `param` (the field that is wrong, or None). What the 
 its `status`, too, its `request_id` for the service's log, and `facts`, such as `available`. What
 happened to a charge or refund that you asked for has its `idempotency_key`: after Unavailable and
 RateLimited, send it again under this key; a repeat never moves money twice.
-A class that has no docstring of its own has that of its code (`infra.billing.contract.errors`).
-The message is the docstring unless a better one is given; our own hold no value of yours but short
-numbers and codes, and never the API key.
+A class that has no docstring of its own has that of its code
+(`infra.billing.contract.error_codes`). The message is the docstring unless a better one is given;
+our own hold no value of yours but short numbers and codes, and never the API key.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from infra.billing.contract.errors import describe
+from infra.billing.contract.error_codes import describe
 
 
 class BillingError(Exception):

@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.billing.contract.ids import Kind
 from infra.billing.contract.objects import BY_NAME, Resource
-from infra.billing.contract.objects.fields import fields_of, pending_value
+from infra.billing.contract.objects.object_fields import fields_of, pending_value
 
 
 def pending(kind: Kind, id_: str, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from local.embedded.throwaway import Servers
 from payments.access.encryption_keys import new_key
 from service import log
 from service.database import migrate
+from service.database.database_limits import MIGRATION
 from service.database.engine import open_engine
-from service.database.limits import MIGRATION
 from service.settings import PREFIX, outside_environ
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +137,7 @@ class Stage:
 def prepared(log_file: TextIO | None = None) -> Iterator[Stage]:
     """Servers that run, with our tables; the processes don't run yet. Nothing is left behind.
 
-    Raises local.embedded.server.EmbeddedError.
+    Raises local.embedded.embedded_server.EmbeddedError.
     """
     with ExitStack() as stack:
         interrupt = signal.getsignal(signal.SIGINT)

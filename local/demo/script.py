@@ -8,10 +8,10 @@ from typing import TextIO
 
 from sqlalchemy import Engine
 
-from infra.billing.contract.events import TYPES
-from infra.billing.contract.requests.price import PriceRequest
-from infra.billing.contract.requests.product import ProductRequest
-from local.demo import checks, environment, observer
+from infra.billing.contract.event_types import TYPES
+from infra.billing.contract.requests.price_request import PriceRequest
+from infra.billing.contract.requests.product_request import ProductRequest
+from local.demo import demo_checks, environment, observer
 from local.demo.clients import Shops
 from local.demo.figures import Figures, Kill, counted
 from local.demo.observer import IN_DOUBT, Sight
@@ -137,9 +137,9 @@ class Play:
         """The results."""
         lines, sight = self._scenario.lines, self._sight
         with self._engine.connect() as connection:
-            money = checks.money(connection, self._statements)
-            stock = checks.stock(connection, self._scenario)
-            kill = self._kill(checks.taken_over(connection))
+            money = demo_checks.money(connection, self._statements)
+            stock = demo_checks.stock(connection, self._scenario)
+            kill = self._kill(demo_checks.taken_over(connection))
         return Figures(
             requests={
                 "charges": sum(one.do == "charge" and one.makes_object for one in lines),
@@ -163,7 +163,7 @@ class Play:
             },
             kill=kill,
             asked_again=len(self.shops.asked_again),
-            checks=checks.checks(
+            checks=demo_checks.checks(
                 self._engine,
                 statements=self._statements,
                 scenario=self._scenario,

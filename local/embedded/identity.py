@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from local.embedded import process
+from local.embedded.embedded_server import EmbeddedError
 from local.embedded.process import Identity
-from local.embedded.server import EmbeddedError
 
 # The first of these that exists. Not `postgres` first: that may be the owner of other databases,
 # which are none of our business. A root-owned 0700 above our files keeps other programs of

@@ -13,7 +13,7 @@ import psutil
 import psycopg
 
 from local.embedded import identity, process
-from local.embedded.server import HOST, EmbeddedError, Server
+from local.embedded.embedded_server import HOST, EmbeddedError, Server
 
 MAJOR = "18"
 NAME = "billing"  # of the user that owns the tables, and of the database

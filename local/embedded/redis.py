@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from local.embedded import identity, process
-from local.embedded.server import HOST, EmbeddedError, Server
+from local.embedded.embedded_server import HOST, EmbeddedError, Server
 from service import data_dir
 
 # Valkey is Redis' free continuation: the same protocol, the same append-only file.

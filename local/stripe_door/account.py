@@ -4,15 +4,15 @@ import json
 from collections import deque
 from typing import Any
 
-from local.stripe_door import API_VERSION, keys
+from local.stripe_door import API_VERSION, idempotency_keys
 from local.stripe_door.api import TURNS, Route, route_for
 from local.stripe_door.objects import turns
 from local.stripe_door.objects.expanding import expanded
-from local.stripe_door.request import Request
 from local.stripe_door.shapes import Object, new_id
 from local.stripe_door.store import Store
-from local.stripe_door.wire.errors import Refused
+from local.stripe_door.stripe_request import Request
 from local.stripe_door.wire.road import Answer
+from local.stripe_door.wire.stripe_errors import Refused
 
 LOG_MAX = 100_000
 
@@ -79,7 +79,7 @@ class Account:
         """Do it when the caller has gone; until then its key is in use."""
         path = route.path.replace("{id}", target)
         if key is not None:
-            keys.keep(self.store, key, path=path, params=given, answer=None)
+            idempotency_keys.keep(self.store, key, path=path, params=given, answer=None)
         asked = json.dumps([route.method, path, given, key, request_id])
         turns.arrange(Request(self.store, id=request_id), "execute", asked, after_s=after_s)
 
@@ -96,10 +96,10 @@ class Account:
         return Request(self.store, url=self.url, **more)
 
     def _known(self, key: str, path: str, given: Object) -> Any:
-        keys.check(key)
+        idempotency_keys.check(key)
         if key in self.in_use:
-            raise keys.in_use()
-        return keys.answer_for(self.store, key, path=path, params=given)
+            raise idempotency_keys.in_use()
+        return idempotency_keys.answer_for(self.store, key, path=path, params=given)
 
     def _execute(
         self,
@@ -126,7 +126,7 @@ class Account:
                 "request": request_id,
                 "headers": {},
             }
-            keys.keep(self.store, key, path=path, params=given, answer=kept)
+            idempotency_keys.keep(self.store, key, path=path, params=given, answer=kept)
         return answer
 
     def _execute_late(self, request: Request) -> None:

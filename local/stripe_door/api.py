@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from local.stripe_door.objects import (
-    charges,
     confirming,
     customers,
-    disputes,
     payment_intents,
-    refunds,
+    stripe_charges,
+    stripe_disputes,
+    stripe_refunds,
 )
 from local.stripe_door.objects.lists import LISTINGS
 from local.stripe_door.objects.turns import Turn
-from local.stripe_door.request import Request
 from local.stripe_door.shapes import Object
+from local.stripe_door.stripe_request import Request
 from local.stripe_door.wire import forms
-from local.stripe_door.wire.errors import missing
 from local.stripe_door.wire.forms import Takes
+from local.stripe_door.wire.stripe_errors import missing
 
 _TEXT, _ANY, _BOOL, _WORDS = forms.text, forms.anything, forms.yes_or_no, forms.words
 
@@ -129,17 +129,20 @@ ROUTES = [
     Route(
         "GET", f"{_INTENTS}/{{id}}", payment_intents.retrieve, {"client_secret": _TEXT}
     ),
-    Route("POST", _REFUNDS, refunds.create, _REFUND),
-    Route("POST", f"{_REFUNDS}/{{id}}", refunds.update, {"metadata": _WORDS}),
-    Route("POST", f"{_REFUNDS}/{{id}}/cancel", refunds.cancel),
-    Route("POST", f"{_CHARGES}/{{id}}", charges.update, {"metadata": _WORDS, "description": _TEXT}),
+    Route("POST", _REFUNDS, stripe_refunds.create, _REFUND),
+    Route("POST", f"{_REFUNDS}/{{id}}", stripe_refunds.update, {"metadata": _WORDS}),
+    Route("POST", f"{_REFUNDS}/{{id}}/cancel", stripe_refunds.cancel),
+    Route(
+        "POST", f"{_CHARGES}/{{id}}", stripe_charges.update,
+        {"metadata": _WORDS, "description": _TEXT},
+    ),
     Route(
         "POST",
         f"{_DISPUTES}/{{id}}",
-        disputes.update,
+        stripe_disputes.update,
         {"evidence": _ANY, "metadata": _WORDS, "submit": _BOOL},
     ),
-    Route("POST", f"{_DISPUTES}/{{id}}/close", disputes.close),
+    Route("POST", f"{_DISPUTES}/{{id}}/close", stripe_disputes.close),
     Route("POST", _CUSTOMERS, customers.create, _CUSTOMER),
     Route("DELETE", f"{_CUSTOMERS}/{{id}}", customers.delete),
     Route(
@@ -161,8 +164,8 @@ ROUTES = [
 
 TURNS: dict[str, Turn] = {
     **confirming.TURNS,
-    **disputes.TURNS,
-    **refunds.TURNS,
+    **stripe_disputes.TURNS,
+    **stripe_refunds.TURNS,
     "hold_expires": payment_intents.expire,
 }
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from local.stripe_door import keys
+from local.stripe_door import idempotency_keys
 from local.stripe_door.api import Route
-from local.stripe_door.faults import PLAIN, Fault, Verb, fault_named
+from local.stripe_door.injected_faults import PLAIN, Fault, Verb, fault_named
 from local.stripe_door.shapes import Object
 from local.stripe_door.store import Store
 
@@ -27,7 +27,7 @@ def fault_for(store: Store, route: Route, target: str, given: Object, key: str |
     fault = fault_named(name) if name else None
     if fault is None or fault.verb != verb:
         return PLAIN
-    counted = f"{name}:{key or keys.fingerprint([route.path, target, given])}"
+    counted = f"{name}:{key or idempotency_keys.fingerprint([route.path, target, given])}"
     hits = store.tables["hits"].get(counted, 0)
     if hits >= fault.times:
         return PLAIN

@@ -19,8 +19,8 @@ from models import AuditEntry
 from models.base import table_of
 from models.rows import AuditRow
 from payments.acting import Acting, by_itself
-from payments.errors import InvalidRequest, NotFound
 from payments.paging import Listing
+from payments.payment_errors import InvalidRequest, NotFound
 from payments.transaction import Transaction, first
 from payments.views import view_of
 

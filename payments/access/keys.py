@@ -7,7 +7,7 @@ statement that writes finds that it `is_unchanged`; so a revoked key is refused 
 request on. `payments.access.scopes` says what a key may do.
 
 A *signing key* signs messages and does nothing else. Workers must be able to compute the same
-signature, so it is kept as it is (`payments.access.signatures`).
+signature, so it is kept as it is (`payments.access.message_signatures`).
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from models.base import id_among, table_of
 from models.rows import ApiKeyRow
 from payments.access import audit_log
 from payments.access.scopes import READ, SCOPES, WRITE, Access
-from payments.errors import InvalidRequest, NotFound, Unauthenticated
+from payments.payment_errors import InvalidRequest, NotFound, Unauthenticated
 from payments.redaction import producer_name
 from payments.transaction import Transaction
 from payments.transaction import read as rows_of

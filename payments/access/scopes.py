@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, FromClause, func, or_, true
 
 from infra.billing.contract.texts import is_producer
 from models.rows import ChargeRow, LifecycleRow, as_refund
-from payments.errors import InsufficientScope, InvalidRequest
+from payments.payment_errors import InsufficientScope, InvalidRequest
 
 CHARGES_READ, CHARGES_WRITE, REFUNDS_WRITE = "charges:read", "charges:write", "refunds:write"
 PRICES_READ, PRICES_WRITE = "prices:read", "prices:write"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from infra.billing.contract.events import ONLY_BY_NAME, TO_OTHERS
+from infra.billing.contract.event_types import ONLY_BY_NAME, TO_OTHERS
 from payments.audit.promises import Invariant
 
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from infra.billing.contract.limits import METADATA_KEYS_MAX
-from infra.billing.contract.requests.fields import Changes
-from infra.billing.contract.requests.price import PriceChanges, PriceRequest
+from infra.billing.contract.requests.price_request import PriceChanges, PriceRequest
+from infra.billing.contract.requests.request_fields import Changes
 from payments.access import audit_log
-from payments.errors import InvalidRequest, KeyReused, PriceLocked
 from payments.parsing import parse
+from payments.payment_errors import InvalidRequest, KeyReused, PriceLocked
 from payments.transaction import Transaction
 
 _C = TypeVar("_C", bound=Changes)

@@ -7,11 +7,11 @@ from typing import Any
 
 import iso4217
 
-from infra.billing.contract.catalog import CURRENCY_PREFIX, currency_of
+from infra.billing.contract.catalog_names import CURRENCY_PREFIX, currency_of
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.money import WITHDRAWN, exponent, is_payable
-from payments.errors import NotFound
 from payments.parsing import refusing
+from payments.payment_errors import NotFound
 
 
 def every() -> list[dict[str, Any]]:

@@ -17,9 +17,9 @@ from models.rows import (
     RefundRow,
     ReservationRow,
 )
+from payments.catalog.catalog_views import price_view
 from payments.catalog.costs import costs
 from payments.catalog.price_locks import PRICES, PRODUCTS, WITH_PRODUCT, apart
-from payments.catalog.views import price_view
 from payments.timeline_entries import Entry, facts_of
 from payments.transaction import read
 

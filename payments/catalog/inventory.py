@@ -8,15 +8,15 @@ from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import fingerprint
 from infra.billing.contract.limits import QUANTITY_MAX
-from infra.billing.contract.requests.inventory import InventoryRequest
+from infra.billing.contract.requests.inventory_request import InventoryRequest
 from models import InventoryChange
 from models.base import id_among, table_of
 from models.rows import InventoryChangeRow, PriceRow, ProductRow
 from payments.access import audit_log
 from payments.catalog.price_locks import PRICES, find, hold, products
 from payments.catalog.stock import CHANGED, tell, too_few
-from payments.errors import InvalidRequest, InventoryUnlimited, KeyReused
 from payments.parsing import judged
+from payments.payment_errors import InvalidRequest, InventoryUnlimited, KeyReused
 from payments.transaction import Transaction, first
 
 

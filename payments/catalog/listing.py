@@ -16,10 +16,10 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 from infra.billing.contract.ids import MADE_PREFIXES
 from infra.billing.contract.limits import LIMIT_MAX, PAGE_MAX
 from payments.catalog import currencies
+from payments.catalog.catalog_views import price_view, product_view
 from payments.catalog.price_locks import PRICES, PRODUCTS, WITH_PRODUCT, apart
-from payments.catalog.views import price_view, product_view
 from payments.cursors import Order, after, behind, ordered
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 
 Kind = Literal["product", "price"]
 

@@ -26,7 +26,7 @@ from infra.billing.contract.texts import is_storable
 from models import Price, Product
 from models.base import id_among, table_of
 from models.rows import PriceRow, ProductRow, row_of
-from payments.errors import NotFound
+from payments.payment_errors import NotFound
 from payments.transaction import Transaction
 
 # A lookup key that moves while we wait for its former price is looked up again; the last time with

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from models.rows import ChargeRow, PriceRow, ProductRow
 from payments.catalog.price_locks import find_all, hold_to_sell, products
 from payments.catalog.quotes import Terms, quote
 from payments.catalog.stock import reserve, too_few
-from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
+from payments.payment_errors import InvalidRequest, PriceInactive, ProductInactive, Refused
 from payments.transaction import Transaction
 
 

@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import String, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from infra.billing.contract.requests.price import PriceChanges, PriceRequest
+from infra.billing.contract.requests.price_request import PriceChanges, PriceRequest
 from models import Charge, Reservation
 from models.base import as_rows, given, table_of
 from models.rows import PriceRow, ProductRow
 from payments.access import audit_log
 from payments.access.scopes import EVERYBODY
+from payments.catalog.catalog_views import price_view
 from payments.catalog.changes import merged, refuse_deleted
 from payments.catalog.price_locks import (
     PRICES,
@@ -25,17 +26,16 @@ from payments.catalog.price_locks import (
     no_price,
     products,
 )
-from payments.catalog.views import price_view
-from payments.errors import (
+from payments.parsing import judged
+from payments.payment_errors import (
     InvalidRequest,
     KeyReused,
     LookupKeyInUse,
     PriceInUse,
     ProductInactive,
 )
-from payments.parsing import judged
 from payments.transaction import Transaction, first
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 
 
 def create(

@@ -7,14 +7,14 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import MADE_PREFIXES, is_id
-from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from infra.billing.contract.requests.product_request import ProductChanges, ProductRequest
 from models.rows import ProductRow
 from payments.access import audit_log
+from payments.catalog.catalog_views import product_view
 from payments.catalog.changes import merged, refuse_deleted
 from payments.catalog.price_locks import PRICES, PRODUCTS
-from payments.catalog.views import product_view
-from payments.errors import KeyReused, NotFound, ProductInUse
 from payments.parsing import judged
+from payments.payment_errors import KeyReused, NotFound, ProductInUse
 from payments.transaction import Transaction, first
 
 

@@ -15,7 +15,7 @@ from infra.billing.contract.money import AMOUNT_MAX
 from infra.billing.contract.words import LineType, Rounding
 from models.rows import PriceRow
 from payments.amounts import in_words
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 from payments.views import view_of_value
 
 

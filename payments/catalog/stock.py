@@ -17,11 +17,11 @@ from models.base import as_rows, given, id_among, table_of
 from models.rows import ChargeRow, PriceRow, ProductRow, RefundRow, ReservationRow
 from models.states import State
 from payments.access.scopes import EVERYBODY
+from payments.catalog.catalog_views import price_view
 from payments.catalog.price_locks import PRICES, products
-from payments.catalog.views import price_view
-from payments.errors import InsufficientInventory, NothingToRestock
+from payments.payment_errors import InsufficientInventory, NothingToRestock
 from payments.transaction import Transaction
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 
 
 def reserve(

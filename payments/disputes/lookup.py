@@ -10,8 +10,8 @@ from models.base import table_of
 from models.rows import DisputeRow
 from models.states import DisputeState
 from payments.access.scopes import OPERATOR, Access
-from payments.errors import InvalidRequest, NotFound
 from payments.paging import Listing, Page
+from payments.payment_errors import InvalidRequest, NotFound
 from payments.transaction import read
 
 FILTERS = ("state", "charge_id")

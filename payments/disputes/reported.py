@@ -20,7 +20,7 @@ from payments.processors.outcomes import Disputed
 from payments.processors.port import ProcessorEvent
 from payments.transaction import Transaction
 from payments.views import dispute_view
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 
 
 def apply(

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text
 
 from infra.billing.contract.ids import DISPUTE_PREFIX, PREFIXES
 from payments.access.scopes import OPERATOR, Access
-from payments.errors import InvalidRequest
 from payments.ledger.entries import posting_view
+from payments.payment_errors import InvalidRequest
 from payments.views import charge_view, dispute_view, refund_view
 
 What = Literal["charges", "refunds", "disputes", "ledger"]

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, text
 
 from payments.access.scopes import OPERATOR, Access
-from payments.errors import InvalidRequest
 from payments.ledger.days import ENTRIES
+from payments.payment_errors import InvalidRequest
 
 Period = Literal["day", "month"]
 PERIODS = get_args(Period)

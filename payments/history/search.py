@@ -31,9 +31,8 @@ from models import Capture
 from models.base import table_of
 from payments.access.scopes import OPERATOR, Access
 from payments.cursors import after, place
-from payments.errors import InvalidRequest
 from payments.history import search_text
-from payments.history.finding import keys_of
+from payments.history.identifiers import keys_of
 from payments.history.metadata_words import Place, by_metadata
 from payments.history.search_text import Typed
 from payments.history.searchable import (
@@ -50,6 +49,7 @@ from payments.history.searchable import (
     Searchable,
 )
 from payments.paging import planned_each_time
+from payments.payment_errors import InvalidRequest
 from payments.views import view_of_value
 
 # Shorter texts are in every URL.

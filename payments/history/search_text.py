@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.money import AMOUNT_MAX, minor
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 
 WANTED_MAX = 200
 _AMOUNT = re.compile(

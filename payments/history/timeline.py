@@ -16,9 +16,8 @@ from models.rows import RejectedRow
 from payments.access import audit_log
 from payments.access.scopes import OPERATOR, READ, Access
 from payments.catalog import history
-from payments.errors import InvalidRequest, NotFound
 from payments.history import search
-from payments.history.finding import EACH_MAX, ONE_OF_MANY, named
+from payments.history.identifiers import EACH_MAX, ONE_OF_MANY, named
 from payments.history.payment_entries import of_payments
 from payments.history.webhook_entries import (
     event_with,
@@ -28,7 +27,8 @@ from payments.history.webhook_entries import (
     of_gone,
 )
 from payments.kinds import KINDS, Kind
-from payments.lifecycle.reading import get
+from payments.lifecycle.payment_queries import get
+from payments.payment_errors import InvalidRequest, NotFound
 from payments.processors.statements import Statements
 from payments.timeline_entries import Entry, facts_of
 from payments.transaction import read
@@ -52,8 +52,8 @@ def timeline(
 ) -> list[Entry]:
     """The timeline of the object with this id (`ch_…`, `re_…`, `prod_…`, `price_…`, `evt_…`,
     `rej_…`, `we_…`), or of what `producer` (None: any) requested under this idempotency key,
-    reference, customer, processor's reference or request id (`payments.history.finding`). Raises
-    NotFound.
+    reference, customer, processor's reference or request id (`payments.history.identifiers`).
+    Raises NotFound.
 
     A key may name a charge, a refund, a product and a price, and a lookup key a price, too: the
     timeline includes all of them, and refusals under the same key. Deliveries to endpoints that

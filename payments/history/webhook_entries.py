@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, case, func, literal, not_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from infra.billing.contract.endpoints import ACCEPTED, is_accepted
+from infra.billing.contract.endpoint_checks import ACCEPTED, is_accepted
 from models import Delivery, DeliveryAttempt, Event, WebhookEndpoint
 from models.base import id_among, table_of
 from models.rows import DeliveryRow, EndpointRow, EventRow, PostRow
@@ -17,7 +17,7 @@ from payments.kinds import KINDS
 from payments.timeline_entries import Entry, facts_of
 from payments.transaction import read
 from payments.views import moment
-from payments.webhooks.events import is_asked_for
+from payments.webhooks.outbox import is_asked_for
 
 # How many endpoints one line names, and how many characters of a body are shown.
 NAMED_MAX = 5

@@ -7,13 +7,13 @@ repeat is never judged: what was accepted once is answered as it stands, for eve
 from typing import Literal, NoReturn
 
 from infra.billing.contract.money import CARD_DIGITS_MIN, is_payable, not_payable
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from payments.amounts import in_words
-from payments.errors import InvalidRequest, UnexpectedAmount
 from payments.parsing import refusal_of
-from payments.processors.limits import MoneyLimit, MoneyLimits
+from payments.payment_errors import InvalidRequest, UnexpectedAmount
+from payments.processors.processor_limits import MoneyLimit, MoneyLimits
 
 # How many of the supported currencies a refusal of another one names.
 NAMED_MAX = 12

@@ -16,14 +16,14 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import fingerprint, request_made_id
-from infra.billing.contract.requests.fields import Keyed
+from infra.billing.contract.requests.request_fields import Keyed
 from models import RequestMade
 from models.base import table_of
 from models.rows import EndpointRow, RequestMadeRow
 from payments.access.scopes import OPERATOR, Access
 from payments.access.vault import Vault
-from payments.errors import KeyReused, NotFound
 from payments.parsing import parse
+from payments.payment_errors import KeyReused, NotFound
 from payments.transaction import Transaction
 from payments.webhooks import endpoints
 from payments.webhooks.sealed import open_secret

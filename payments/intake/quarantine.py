@@ -16,15 +16,15 @@ from models import QuarantinedMessage
 from models.base import table_of
 from models.rows import QuarantinedRow
 from payments.access import audit_log
-from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
 from payments.intake.masking import RAW_MAX, Masked, masked_text, without_card_data
+from payments.payment_errors import InvalidRequest, MoveNotAllowed, NotFound
 from payments.redaction import redacted
 from payments.transaction import Transaction, first, read
 from payments.views import moment
 
 PAGE = 100
 # Only a request that failed by a bug of this service, or that the broker gave up
-# (worker/handlers.py), can be tried again.
+# (worker/task_handlers.py), can be tried again.
 OF_A_BUG: Final = "internal error "
 GIVEN_UP: Final = "given up by the broker after too many deliveries"
 # Headers that are released with it.

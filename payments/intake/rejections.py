@@ -22,17 +22,17 @@ from infra.billing.contract.ids import (
     rejection_id,
 )
 from infra.billing.contract.requests.by_kind import TASKS
-from infra.billing.contract.requests.fields import Keyed
+from infra.billing.contract.requests.request_fields import Keyed
 from models import Event, QuarantinedMessage, RejectedRequest
 from models.base import table_of
 from models.rows import columns_of
-from payments.errors import Refused, refusal
 from payments.intake import masking
 from payments.intake.quarantine import as_kept
+from payments.payment_errors import Refused, refusal
 from payments.redaction import producer_name, redacted, told_key
 from payments.transaction import Transaction, read
 from payments.views import moment
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 
 SEEN = ("id", "created_at", "task", "task_id", "producer", "object_id", "code", "param", "detail")
 HEADERS_DEPTH_MAX = 16

@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import func, select
 
 from infra.billing.contract.limits import MOMENT_AHEAD_MAX
-from payments.errors import InvalidRequest, Refused, RequestExpired
+from payments.payment_errors import InvalidRequest, Refused, RequestExpired
 from payments.transaction import Transaction
 
 Place = TypeVar("Place")

@@ -20,8 +20,8 @@ from models.base import as_rows, given, table_of
 from payments.access import audit_log
 from payments.access.audit_log import Action
 from payments.acting import Acting
-from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
 from payments.keeping import personal
+from payments.payment_errors import InvalidRequest, MoveNotAllowed, NotFound
 from payments.transaction import Transaction
 
 # Charges per transaction: a tenth of a second, in which none needs settling, as all are final.

@@ -7,10 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar, cast
 
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from models.rows import LifecycleRow
-from payments.errors import Refused
 from payments.intake.timing import ANY_TIME, Timing
 from payments.kinds import Kind
 from payments.lifecycle.accepting.asked import Accepted
@@ -20,6 +19,7 @@ from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Lease
 from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
 from payments.lifecycle.settlement import Policy
+from payments.payment_errors import Refused
 from payments.processors.outcomes import Found
 from payments.processors.port import Order
 from payments.processors.registry import Processors

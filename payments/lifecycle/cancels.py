@@ -23,13 +23,13 @@ from payments.access.scopes import OPERATOR, Access, owner
 from payments.acting import Acting
 from payments.catalog.price_locks import hold_free
 from payments.catalog.stock import hold_prices_of
-from payments.errors import ChargeNotCancelable, NotFound, Refused
 from payments.intake.timing import ANY_TIME, Timing, objections
 from payments.kinds import CHARGE
 from payments.lifecycle.locks import locked
 from payments.lifecycle.moving.moves import move
 from payments.lifecycle.settlement import canceled
 from payments.lifecycle.waiting_refunds import waited_for_by_held_refunds
+from payments.payment_errors import ChargeNotCancelable, NotFound, Refused
 from payments.transaction import Transaction
 from payments.views import standing
 

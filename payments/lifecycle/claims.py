@@ -32,7 +32,7 @@ from models.rows import CaptureRow, ChargeRow, LifecycleRow, RefundRow, as_charg
 from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
 from payments.lifecycle.capturing.authorizations import is_capturing
-from payments.lifecycle.reading import past_of
+from payments.lifecycle.payment_queries import past_of
 from payments.processors.port import Order
 from payments.transaction import Transaction
 

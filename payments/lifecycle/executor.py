@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.billing.contract.ids import is_request_id
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from models.rows import LifecycleRow, as_charge, as_refund
 from models.states import State
 from payments.approval_policy import NOTHING, Approvals
 from payments.catalog.stock import hold_prices_of
-from payments.errors import NotFound as NoSuchObject
-from payments.errors import Refused
 from payments.intake import rejections
 from payments.intake.judging import may_fit_later
 from payments.intake.timing import ANY_TIME, Timing
@@ -35,8 +33,10 @@ from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moving.moves import Move, move
 from payments.lifecycle.refund_claims import claim_refunds
 from payments.lifecycle.settlement import Policy, decide
-from payments.processors.limits import NO_LIMITS, MoneyLimits
+from payments.payment_errors import NotFound as NoSuchObject
+from payments.payment_errors import Refused
 from payments.processors.outcomes import Authorized, Found, Succeeded
+from payments.processors.processor_limits import NO_LIMITS, MoneyLimits
 from payments.processors.registry import Processors
 from payments.transaction import Transaction
 

@@ -13,7 +13,6 @@ from models.states import State
 from payments.access.scopes import may_refund, other_producer
 from payments.approval_policy import NOTHING, Approvals
 from payments.catalog.stock import to_restock, units_out
-from payments.errors import NothingToRestock
 from payments.kinds import REFUND
 from payments.ledger.postings import Change, post
 from payments.lifecycle.accepting.refund_reserve import (
@@ -26,6 +25,7 @@ from payments.lifecycle.approving.holding_back import hold_back
 from payments.lifecycle.claims import Claimed, Lease, NotDue, not_due, refund_order, take
 from payments.lifecycle.locks import locked
 from payments.lifecycle.moving.moves import Move, move
+from payments.payment_errors import NothingToRestock
 from payments.transaction import Transaction
 
 # Messages overtake each other by seconds; ten minutes cover a producer that retries.

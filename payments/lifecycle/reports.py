@@ -25,7 +25,7 @@ from payments.lifecycle.claims import captures_under_way
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moving.move_events import asks_otherwise
 from payments.lifecycle.moving.moves import Move, move
-from payments.lifecycle.reading import fingerprints, some
+from payments.lifecycle.payment_queries import fingerprints, some
 from payments.lifecycle.settlement import Policy, decide
 from payments.processors.outcomes import (
     Authorized,
@@ -40,7 +40,7 @@ from payments.processors.outcomes import (
 from payments.processors.port import FoundRefund, ProcessorEvent
 from payments.transaction import Transaction
 from payments.views import charge_view
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 
 log = logging.getLogger(__name__)
 

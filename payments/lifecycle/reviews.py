@@ -10,8 +10,6 @@ from models.states import Phase, State, Status, status_of
 from payments.access import audit_log
 from payments.approval_policy import Approvals
 from payments.catalog.stock import hold_prices_of
-from payments.errors import InvalidRequest, MoveNotAllowed
-from payments.errors import NotFound as NoSuchObject
 from payments.kinds import REFUND, Kind, kind_of
 from payments.lifecycle.approving.holding_back import ask_to_resolve
 from payments.lifecycle.capturing.authorizations import is_by_hand
@@ -19,6 +17,8 @@ from payments.lifecycle.capturing.charge_columns import CaptureEnd
 from payments.lifecycle.claims import captures_under_way
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moving.moves import Move, move
+from payments.payment_errors import InvalidRequest, MoveNotAllowed
+from payments.payment_errors import NotFound as NoSuchObject
 from payments.transaction import Transaction
 from payments.views import standing
 

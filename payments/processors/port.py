@@ -7,8 +7,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from sqlalchemy import Select
 
-from payments.processors.limits import MoneyLimits
 from payments.processors.outcomes import Disputed, Found, Outcome
+from payments.processors.processor_limits import MoneyLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.approval_policy import NOTHING, Approvals
-from payments.processors.limits import ANYTHING, MoneyLimits
 from payments.processors.port import Authorizes, DeclaresLimits, Processor
+from payments.processors.processor_limits import ANYTHING, MoneyLimits
 from payments.processors.routing import Route, choose
 
 

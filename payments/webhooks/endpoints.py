@@ -8,11 +8,11 @@ from sqlalchemy import Select, bindparam, case, func, insert, select, text
 from sqlalchemy import update as sql_update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from infra.billing.contract import endpoints as rules
+from infra.billing.contract import endpoint_checks as rules
 from infra.billing.contract.ids import is_id, random_id
 from infra.billing.contract.limits import LIMIT_MAX, OVERLAP_S
 from infra.billing.contract.objects import Endpoint
-from infra.billing.contract.requests.webhook_endpoint import (
+from infra.billing.contract.requests.endpoint_request import (
     UNSETTABLE,
     EndpointSettings,
     WebhookEndpointChanges,
@@ -26,14 +26,14 @@ from models.rows import EndpointRow
 from payments.access import audit_log
 from payments.access.scopes import OPERATOR, Access
 from payments.access.vault import Vault
-from payments.errors import InvalidRequest, NotFound
 from payments.parsing import parse, refusing
+from payments.payment_errors import InvalidRequest, NotFound
 from payments.transaction import Transaction
 from payments.views import moment, view_of
 from payments.webhooks import headers, leftovers
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 from payments.webhooks.pacing.troubles import AFRESH
-from payments.webhooks.records import health
+from payments.webhooks.records import endpoint_health as health
 from payments.webhooks.sealed import seal_credentials, seal_headers, seal_secret
 from payments.webhooks.target import TargetCheck, is_same_host
 

@@ -24,7 +24,7 @@ from models import Event, Retention
 from models.base import table_of
 from models.rows import EventRow
 from payments.access.scopes import EVERYBODY
-from payments.errors import EventsGone
+from payments.payment_errors import EventsGone
 from payments.transaction import read as rows_of
 
 POSITION_MAX = 2**63 - 1

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.billing.contract import endpoints as rules
+from infra.billing.contract import endpoint_checks as rules
 from models.rows import EndpointRow
 from payments.access.vault import Vault
-from payments.errors import InvalidRequest
 from payments.parsing import refusing
+from payments.payment_errors import InvalidRequest
 from payments.webhooks.sealed import seal_headers
 from payments.webhooks.target import is_same_host
 

@@ -9,10 +9,10 @@ from models import Delivery, DeliveryAttempt, Event
 from models.base import table_of
 from payments.access import audit_log
 from payments.access.scopes import OPERATOR, Access
-from payments.errors import EndpointDisabled
+from payments.payment_errors import EndpointDisabled
 from payments.transaction import Transaction
 from payments.webhooks.endpoints import locked, next_number, view
-from payments.webhooks.events import Fact, body_of
+from payments.webhooks.outbox import Fact, body_of
 from payments.webhooks.pacing.troubles import probe
 
 

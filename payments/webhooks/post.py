@@ -15,7 +15,6 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from infra.billing.contract.limits import HEAD_BYTES_MAX
-from payments.webhooks.bodies import in_words
 from payments.webhooks.connection import (
     ANSWER_HEADERS_MAX,
     BODY_BYTES_MAX,
@@ -27,6 +26,7 @@ from payments.webhooks.pacing.local_words import RESOLVER_AWAY
 from payments.webhooks.reasons import word_for
 from payments.webhooks.records import kept_headers
 from payments.webhooks.records.phases import DIALLING, Dialling, Phases
+from payments.webhooks.response_bodies import in_words
 from payments.webhooks.target import TargetCheck
 from payments.webhooks.targets.resolving import CheckedResolver, Watch
 from payments.webhooks.targets.target_port import Answer, Limits, Message

@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from infra.billing.contract import endpoints as rules
-from infra.billing.contract.events import TO_OTHERS
+from infra.billing.contract import endpoint_checks as rules
+from infra.billing.contract.event_types import TO_OTHERS
 from infra.billing.contract.ids import is_id
 from infra.billing.contract.words import ReplayOf
 from models import Delivery, Event, WebhookEndpoint
@@ -29,15 +29,15 @@ from models.base import table_of
 from models.rows import DeliveryRow
 from payments.access import audit_log
 from payments.access.scopes import OPERATOR, Access, may_be_told_where
-from payments.errors import EndpointDisabled, InvalidRequest
 from payments.parsing import refusing
+from payments.payment_errors import EndpointDisabled, InvalidRequest
 from payments.transaction import Transaction
 from payments.views import moment
 from payments.webhooks.endpoints import locked
-from payments.webhooks.events import is_asked_for
+from payments.webhooks.outbox import is_asked_for
 from payments.webhooks.pacing.troubles import probe
 from payments.webhooks.positions import DISORDER, Positions
-from payments.webhooks.records import reading
+from payments.webhooks.records import delivery_queries
 
 # Per call: its statement takes about a second, during which the endpoint's drainer waits.
 EVENTS_MAX = 10_000
@@ -121,14 +121,14 @@ def retry(transaction: Transaction, delivery_id: str, *, access: Access = OPERAT
     """Post one delivery again at once, whatever its state, with the retries of a new one; returns
     it as it stands then. Raises NotFound, EndpointDisabled."""
     connection = transaction.connection
-    was = reading.get(connection, delivery_id, access=access)
+    was = delivery_queries.get(connection, delivery_id, access=access)
     if was.endpoint_state == "deleted":
         raise EndpointDisabled("Its endpoint was deleted: nothing is sent there.", param="id")
     if locked(transaction, was.endpoint_id, access=access).state != "enabled":
         raise EndpointDisabled(param="id")
     transaction.execute(_RETRY, {"number": was.id})
     probe(transaction, was.endpoint_id, was.id)
-    now = reading.get(connection, delivery_id, access=access)
+    now = delivery_queries.get(connection, delivery_id, access=access)
     before, after = ({"state": row.state, "trigger": row.trigger} for row in (was, now))
     audit_log.record(transaction, "delivery.retry", delivery_id, before=before, after=after)
     return now

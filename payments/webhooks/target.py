@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 from yarl import URL
 
-from infra.billing.contract import endpoints as rules
-from payments.errors import InvalidRequest
+from infra.billing.contract import endpoint_checks as rules
 from payments.parsing import refusing
+from payments.payment_errors import InvalidRequest
 from payments.webhooks.targets.target_kinds import BY_SCHEME, KINDS, is_encrypted, port_of
 
 Address = IPv4Address | IPv6Address

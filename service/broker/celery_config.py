@@ -214,7 +214,7 @@ def _redis(broker: Broker, lease_s: float) -> dict[str, Any]:
 def _rabbitmq(broker: Broker) -> dict[str, Any]:
     return {
         # Without confirms a rejected publish looks like a good one (celery#5410). How long a
-        # confirm may take is an argument of each publish: worker/request.py.
+        # confirm may take is an argument of each publish: worker/task_request.py.
         "broker_transport_options": {**broker.options, "confirm_publish": True},
         "broker_heartbeat": 10,  # a silent connection is closed after twice this
     }

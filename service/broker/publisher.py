@@ -18,7 +18,7 @@ from service import log
 from service.broker import connections
 from service.broker.celery_config import PAYMENTS, WEBHOOKS
 from service.broker.connections import Gauge
-from service.broker.redaction import kwargs_text
+from service.broker.task_redaction import kwargs_text
 
 logger = log.get(__name__)
 

@@ -25,9 +25,9 @@ import psycopg
 from psycopg import errors, sql
 from sqlalchemy import URL
 
+from service.database.database_limits import Limits
 from service.database.database_url import hosts_of, options_of
 from service.database.diagnosis import Hopeless
-from service.database.limits import Limits
 
 # A server that vanishes is given up within ten seconds; by default the kernel would wait for hours.
 # (`Connection.wait` limits one that acknowledges and stays silent.)

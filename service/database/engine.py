@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.database.connecting import Road
+from service.database.database_limits import Limits
 from service.database.database_url import address
 from service.database.diagnosis import note_where
-from service.database.limits import Limits
 from service.database.planning import AGAIN_AT, note_made, plan_again
 
 READ_ONLY = "25006"  # read_only_sql_transaction: PostgreSQL, appendix A

@@ -21,9 +21,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from service import settings
 from service.database import revisions, roles
 from service.database.connecting import hang_up
+from service.database.database_limits import MIGRATION
 from service.database.diagnosis import Hopeless
 from service.database.engine import open_engine
-from service.database.limits import MIGRATION
 
 # Any number will do, as long as nothing else locks it: "billing!" in ASCII. Each schema has its
 # own, so that two installations in one database don't wait for each other.

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from models.rows import ChargeRow, LifecycleRow, as_charge
-from payments.errors import Refused
 from payments.lifecycle import executor
 from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.blocking import BlockingExecutor
@@ -18,6 +17,7 @@ from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Lease, lease
 from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
+from payments.payment_errors import Refused
 from service.database.group_commit import GroupCommitter
 from service.database.loop_commit import LoopCommitter
 from service.database.retrying import Retrying

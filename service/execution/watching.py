@@ -9,9 +9,9 @@ from payments.lifecycle.calls import Watched
 from payments.lifecycle.claims import Claimed
 from payments.processors.outcomes import Found
 from service import log
-from service.metrics import catalogue, counting
+from service.metrics import counting, metric_catalogue
 
-_calls = cache(catalogue.CALLS.labels)
+_calls = cache(metric_catalogue.CALLS.labels)
 _examples = counting.Examples()
 _OUTCOMES = {
     "Succeeded": "succeeded",

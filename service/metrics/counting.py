@@ -15,7 +15,7 @@ from models.rows import LifecycleRow
 from models.states import State
 from payments.transaction import Moved
 from service import faults, log
-from service.metrics import catalogue
+from service.metrics import metric_catalogue
 
 if TYPE_CHECKING:  # its HTTP client is slow to import
     from payments.webhooks.draining.drains import Record
@@ -29,13 +29,13 @@ logger = log.get(__name__)
 KNOWN_FAILURES = DECLINES.keys() | FAILURES.keys() | {""}
 
 # The child of a metric for its labels, cached: looking it up costs as much as counting.
-_attempts = cache(catalogue.ATTEMPTS.labels)
-_settled = cache(catalogue.SETTLED.labels)
-_to_final = cache(catalogue.ACCEPT_TO_FINAL.labels)
-_accepted = cache(catalogue.ACCEPTED.labels)
-_posts = cache(catalogue.POSTS.labels)
-_arrival = cache(catalogue.ARRIVAL.labels)
-_deliveries = cache(catalogue.DELIVERIES.labels)
+_attempts = cache(metric_catalogue.ATTEMPTS.labels)
+_settled = cache(metric_catalogue.SETTLED.labels)
+_to_final = cache(metric_catalogue.ACCEPT_TO_FINAL.labels)
+_accepted = cache(metric_catalogue.ACCEPTED.labels)
+_posts = cache(metric_catalogue.POSTS.labels)
+_arrival = cache(metric_catalogue.ARRIVAL.labels)
+_deliveries = cache(metric_catalogue.DELIVERIES.labels)
 
 
 class Examples:
@@ -116,7 +116,7 @@ def posted(answered: Sequence["Answered"], records: Sequence["Record"]) -> None:
         _deliveries(state).inc(times)
     for one, record in zip(answered, records, strict=True):
         took_s = record.duration_ms / 1000
-        catalogue.POST_S.observe(took_s)
+        metric_catalogue.POST_S.observe(took_s)
         if record.state == "delivered" and not one.due.is_replay:
             delay_s = max(0.0, one.started_at + took_s - one.due.committed_at)
             example = _arrivals.of(one.due.traceparent)

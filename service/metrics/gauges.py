@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 from payments.audit import backlog, outstanding
 from payments.audit.backlog import Backlog
 from service import faults, log
+from service.database.database_limits import MONITOR
 from service.database.engine import open_engine
-from service.database.limits import MONITOR
 
 logger = log.get(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import exposition, start_http_server
 
 from service import log
-from service.metrics.catalogue import REGISTRY
+from service.metrics.metric_catalogue import REGISTRY
 from service.settings import Settings, variable
 
 logger = log.get(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.access.scopes import OPERATOR
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.executor import Settlement

@@ -15,21 +15,21 @@ from pydantic import BaseModel
 from api.description.schemas import REQUESTS
 from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.limits import DESCRIPTOR_MAX
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.endpoint_verbs import Ping, Replay, Retry, SecretRotation
-from infra.billing.contract.requests.inventory import InventoryRequest
-from infra.billing.contract.requests.price import PriceChanges, PriceRequest
-from infra.billing.contract.requests.product import ProductChanges, ProductRequest
-from infra.billing.contract.requests.refund import RefundRequest
-from infra.billing.contract.requests.second_opinion import SecondOpinion
-from infra.billing.contract.requests.webhook_endpoint import (
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.endpoint_request import (
     WebhookEndpointChanges,
     WebhookEndpointRequest,
 )
-from payments.errors import InvalidRequest
+from infra.billing.contract.requests.endpoint_verbs import Ping, Replay, Retry, SecretRotation
+from infra.billing.contract.requests.inventory_request import InventoryRequest
+from infra.billing.contract.requests.price_request import PriceChanges, PriceRequest
+from infra.billing.contract.requests.product_request import ProductChanges, ProductRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
+from infra.billing.contract.requests.second_opinion import SecondOpinion
 from payments.parsing import parse
+from payments.payment_errors import InvalidRequest
 from tests.support.every import every
 
 PAN = "4242424242424242"

@@ -9,17 +9,17 @@ import jsonschema_rs
 import pytest
 
 import infra.billing.errors as sdk
-from api.description.events import DATA
-from api.documents import errors as catalogue
-from api.documents import settings as settings_page
+from api.description.event_bodies import DATA
+from api.documents import error_reference as catalogue
+from api.documents import setting_reference as settings_page
 from api.documents.files import CHECKOUT, DOCUMENTS
-from infra.billing.contract.errors import CODES
-from infra.billing.contract.events import ONLY_BY_NAME
+from infra.billing.contract.error_codes import CODES
+from infra.billing.contract.event_types import ONLY_BY_NAME
 from infra.billing.contract.failures import DECLINES, FAILURES
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.requests.by_kind import MODELS
-from payments.errors import InvalidRequest
 from payments.parsing import parse
+from payments.payment_errors import InvalidRequest
 from service.settings import Settings
 from tests.support.every import every
 from tests.unit.test_envelope import NOT_TASKS, TASKS

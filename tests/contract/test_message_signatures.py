@@ -8,7 +8,7 @@ from celery import Celery, signals
 
 from infra.billing.contract.signatures import MESSAGE_HEADER, message_content, sign_message
 from infra.billing.message import Message, signed
-from payments.access.signatures import Proof, is_signed
+from payments.access.message_signatures import Proof, is_signed
 from tests.support.every import every
 from tests.support.programs import ROOT
 from tests.support.vectors import VECTORS

@@ -3,13 +3,13 @@
 import pytest
 
 from infra.billing.contract.ids import id_from_key
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
-from payments.errors import Refused
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from payments.parsing import parse
-from tasks.requests import by_name
+from payments.payment_errors import Refused
+from tasks.task_arguments import by_name
 from tests.support import vectors
 from tests.support.every import every
 from worker.envelope import Broken, Call, read

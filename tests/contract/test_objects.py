@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import models
 from api.description import schemas
-from api.description.events import DATA, event
+from api.description.event_bodies import DATA, event
 from api.description.models import model_of
 from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.failures import DECLINES, FAILURES, Advice
@@ -20,20 +20,20 @@ from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.money import AMOUNT_MAX
 from infra.billing.contract.objects import OBJECTS, Charge, Endpoint, Refund, TimelineEntry
 from infra.billing.contract.objects.explanations import WHAT
-from infra.billing.contract.objects.fields import fields_of
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.objects.object_fields import fields_of
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from models.base import table_of
 from models.states import Phase, State
 from payments.catalog.quotes import Line
-from payments.errors import InvalidRequest
 from payments.parsing import parse
+from payments.payment_errors import InvalidRequest
 from payments.processors.outcomes import NextAction
 from payments.timeline_entries import Entry
 from payments.views import charge_view, refund_view
-from payments.webhooks.events import Fact, body_of
+from payments.webhooks.outbox import Fact, body_of
 from tests.support.asked_fields import (
     BY_PRICE,
     CANCEL,
@@ -57,7 +57,7 @@ def _validator(model: type) -> Any:
 
 VALIDATORS = {model: _validator(model) for model in (*schemas.REQUESTS, *OBJECTS)}
 
-# --- rows as the tables hold them (models/charges.py, models/refunds.py, models/lifecycle.py)
+# --- rows as the tables hold them (charge_tables.py, refund_tables.py, lifecycle.py of models)
 
 texts = st.text(max_size=20)
 ids = st.text("abcdefghijklmnopqrstuvwxyz234567", min_size=32, max_size=32)

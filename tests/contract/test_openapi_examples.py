@@ -9,12 +9,12 @@ from pydantic import BaseModel
 
 from api.description.schemas import REQUESTS
 from api.documents.files import CHECKOUT
-from infra.billing.contract.objects.payments import A_CHARGE
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.fields import Keyed
-from infra.billing.contract.requests.price import PriceChanges
-from infra.billing.contract.requests.product import ProductChanges
+from infra.billing.contract.objects.charge_objects import A_CHARGE
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.price_request import PriceChanges
+from infra.billing.contract.requests.product_request import ProductChanges
+from infra.billing.contract.requests.request_fields import Keyed
 from payments.catalog.changes import changes
 from payments.parsing import parse
 from tests.support.asked_fields import NEW_YEAR

@@ -14,8 +14,8 @@ from infra.billing.contract.limits import (
     METADATA_VALUE_MAX,
     QUANTITY_MAX,
 )
-from infra.billing.contract.requests.price import PriceRequest
 from infra.billing.contract.requests.price_parts import TIERS_MAX
+from infra.billing.contract.requests.price_request import PriceRequest
 from payments.catalog.changes import LOCKED
 from payments.catalog.listing import PAGE_SIZE
 from payments.catalog.prices import columns

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-import payments.errors
+import payments.payment_errors
 from infra import billing
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
-from infra.billing.contract.requests.price import PriceRequest
-from infra.billing.contract.requests.product import ProductRequest
-from infra.billing.contract.requests.refund import RefundRequest
-from infra.billing.problems import error_of
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.inventory_request import InventoryRequest, QuoteRequest
+from infra.billing.contract.requests.price_request import PriceRequest
+from infra.billing.contract.requests.product_request import ProductRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
+from infra.billing.problem_errors import error_of
 from tests.support.every import every
 from tests.support.programs import ROOT
 from tests.support.refusals import present, sdk_says, service_says, short
@@ -119,13 +119,15 @@ def test_both_take_the_same_producers(producer):
     assert sdk_says(billing.configure, {"url": NOBODY, "producer": producer}) == said
 
 
-def _refusals(kind: type[payments.errors.Refused]) -> list[type[payments.errors.Refused]]:
+def _refusals(
+    kind: type[payments.payment_errors.Refused],
+) -> list[type[payments.payment_errors.Refused]]:
     # Those of the rules; what only a door may say has names of its own.
     children = [one for one in kind.__subclasses__() if one.__module__ == kind.__module__]
     return [one for child in children for one in (child, *_refusals(child))]
 
 
-@every("kind", _refusals(payments.errors.Refused))
+@every("kind", _refusals(payments.payment_errors.Refused))
 def test_what_the_service_refuses_the_sdk_raises_under_the_same_name(kind):
     error = error_of(kind.status, {"code": kind.code}, where="there", request_id=None)
     assert (type(error).__name__, error.code) == (kind.__name__, kind.code)

@@ -22,10 +22,10 @@ from infra.billing.contract.limits import (
     TEXT_MAX,
 )
 from infra.billing.contract.money import AMOUNT_MAX
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from payments import parsing
 from tests.conftest import environ_for
 from tests.support import node as node_support

@@ -19,7 +19,7 @@ from payments.processors.outcomes import Found, Outcome
 from payments.processors.port import Order
 from payments.processors.sandbox import Sandbox
 from payments.transaction import Transaction, Wakes
-from payments.webhooks.delivery import Deliverer
+from payments.webhooks.delivery_loop import Deliverer
 from payments.webhooks.draining import drains
 from service.broker.publisher import Publisher
 from service.database.group_commit import GroupCommitter
@@ -27,7 +27,7 @@ from service.settings import Settings
 from service.wiring import Parts, asked_together, open_sandbox
 from tests.crash.points import die_at
 from tests.support.waiting import slowness
-from worker import handlers
+from worker import task_handlers
 from worker.app import app
 from worker.envelope import Call
 from worker.loop.carrying import Carrier
@@ -56,7 +56,7 @@ class MortalCarrier(Carrier):
         return result
 
 
-handlers.Carrier = MortalCarrier  # type: ignore[misc]  # it is made there
+task_handlers.Carrier = MortalCarrier  # type: ignore[misc]  # it is made there
 
 
 def begin(

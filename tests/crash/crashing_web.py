@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from api import app_state
 from api.app_state import AppState
 from api.database import Database
-from api.server import serve
+from api.http_server import serve
 from payments.transaction import Transaction, Wakes
 from service.broker.consumers import Readers
 from service.broker.publisher import Publisher

@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from infra import billing as sdk
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.parsing import parse
 from tests.support.command import Billing
 from tests.support.factories import Till

@@ -9,7 +9,7 @@ SDK = CHECKOUT / "infra"
 SERVICE = ("api", "cli", "models", "payments", "service", "tasks", "worker")
 LINES = 6
 # A class for each code, on either side of the door: what each is called and derived from, no more.
-ALLOWED = {("infra/billing/errors.py", "payments/errors.py")}
+ALLOWED = {("infra/billing/errors.py", "payments/payment_errors.py")}
 
 
 def lines_of(file: Path) -> list[str]:

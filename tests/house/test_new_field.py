@@ -15,7 +15,7 @@ from tests.house.scratch import ROOT, Edit, Edits, Scratch, lines_of
 FILES_MAX, LINES_MAX = 4, 15
 EDITS: Edits = {
     # What may be asked.
-    "infra/billing/contract/requests/charge.py": (
+    "infra/billing/contract/requests/charge_request.py": (
         Edit(
             "from infra.billing.contract.requests.rules import ",
             "from infra.billing.contract.requests.rules import characters, lengths\n",
@@ -34,7 +34,7 @@ EDITS: Edits = {
         ),
     ),
     # What is shown.
-    "infra/billing/contract/objects/payments.py": (
+    "infra/billing/contract/objects/charge_objects.py": (
         Edit(
             '    description: Annotated[str | None, Shown("The caller',
             """\
@@ -45,7 +45,7 @@ EDITS: Edits = {
         ),
     ),
     # What is kept. The migration is written by `python -m service.database.migrate new`.
-    "models/charges.py": (Edit("    refunded_amount: int", "    gift_note: str | None\n"),),
+    "models/charge_tables.py": (Edit("    refunded_amount: int", "    gift_note: str | None\n"),),
     # What the processor is told.
     "payments/processors/port.py": (
         Edit("    description: str | None = None", "    gift_note: str | None = None\n"),

@@ -18,7 +18,7 @@ EDITS: Edits = {
         Edit("    # Headers that every webhook there has", "    team: str | None\n"),
     ),
     # What may be asked, and what is shown.
-    "infra/billing/contract/requests/webhook_endpoint.py": (
+    "infra/billing/contract/requests/endpoint_request.py": (
         Edit(
             "    max_in_flight: InFlight = Field(",
             """\

@@ -19,10 +19,10 @@ import httpx
 import uvicorn
 from sqlalchemy import Engine
 
-from api.app import make
 from api.app_state import AppState
+from api.asgi_app import make
 from api.edge.protocol import Protocol
-from api.server import Server
+from api.http_server import Server
 from service.broker.publisher import Waker
 from service.settings import Settings
 from tests.support.waiting import patience_s

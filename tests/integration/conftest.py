@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import cli
-from cli.doctor import broker, processor_checks, rounds
+from cli.doctor import broker_checks, processor_checks, rounds
 from tests.support.command import Answer, Billing
 from tests.support.waiting import slowness
 
@@ -20,7 +20,7 @@ def billing(
             monkeypatch.setenv(name, value)
     # A part that answers late on a busy machine is in order all the same.
     for module, name in (
-        (rounds, "LIMIT_S"), (processor_checks, "DEADLINE_S"), (broker, "READERS_S")
+        (rounds, "LIMIT_S"), (processor_checks, "DEADLINE_S"), (broker_checks, "READERS_S")
     ):  # fmt: skip
         monkeypatch.setattr(module, name, getattr(module, name) * slowness())
 

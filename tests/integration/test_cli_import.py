@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from cli.importing import command, tally
 from infra.billing.contract.ids import id_from_key
-from payments.errors import PriceInactive
+from payments.payment_errors import PriceInactive
 from payments.transaction import Database
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter

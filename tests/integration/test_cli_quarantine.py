@@ -20,7 +20,7 @@ from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
 from tests.support.waiting import patience_s, wait_for
-from worker.handlers import TaskHandlers
+from worker.task_handlers import TaskHandlers
 
 CARD = "4242424242424242"
 CHARGE = {"amount": 1999, "currency": "USD", "customer_id": "ada@example.org", "producer": "shop"}

@@ -8,8 +8,8 @@ import pytest
 from rich.cells import cell_len
 from sqlalchemy import Engine
 
-from cli.payments import charge
-from cli.webhooks import delivery
+from cli.payments import charge_commands
+from cli.webhooks import delivery_commands
 from payments.audit.reconcile.differences import LEFT, Code
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
@@ -110,20 +110,20 @@ def test_deliveries_are_a_table_on_a_terminal_of_80_columns(
     screen = look(80, "delivery", "list", endpoint.id)
     whole = billing("delivery", "list", endpoint.id).out
     assert max(map(cell_len, screen.lines)) <= 80, screen.text
-    assert screen.lines[0].split() == list(delivery.NARROW)
+    assert screen.lines[0].split() == list(delivery_commands.NARROW)
     assert ID.findall(screen.text) == [line.split()[0] for line in whole.splitlines()[1:]]
 
 
 @pytest.mark.usefixtures("some_of_all")
 def test_a_list_shows_more_where_there_is_room(look: Look) -> None:
     wide, narrow = look(120, "charge", "list").lines, look(80, "charge", "list").lines
-    assert wide[0].split() == list(charge.COLUMNS)
+    assert wide[0].split() == list(charge_commands.COLUMNS)
     assert [line[:3] for line in wide[1:]] == ["ch_"] * 3
     assert [line[-11:-8] for line in wide[1:]] == [" 20"] * 3  # the day: there is no room for more
-    assert narrow[0].split() == list(charge.NARROW)
+    assert narrow[0].split() == list(charge_commands.NARROW)
     row = r"ch_\w{32}  [a-z]+ +[\d,.]+ USD  20\d\d-\d\d-\d\d \d\d:\d\dZ"
     assert all(re.fullmatch(row, line) for line in narrow[1:4])
-    left_out = [name for name in charge.COLUMNS if name not in charge.NARROW]
+    left_out = [name for name in charge_commands.COLUMNS if name not in charge_commands.NARROW]
     note = f"not shown at this width: {', '.join(left_out)}; --json has everything"
     assert " ".join(narrow[4:]) == note
 

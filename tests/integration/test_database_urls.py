@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from api.database import Database as WebDatabase
-from cli.doctor.database import connected
+from cli.doctor.postgres_checks import connected
 from payments.catalog.price_locks import lock_lookup_keys
 from payments.transaction import Transaction, nobody
 from service.database import migrate, revisions
+from service.database.database_limits import MIGRATION
 from service.database.diagnosis import Hopeless
 from service.database.engine import open_engine
-from service.database.limits import MIGRATION
 from service.execution.executors import make_executor
 from service.settings import Settings
 from service.wiring import open_database, open_sandbox, services

@@ -14,10 +14,10 @@ from sqlalchemy import Engine, text
 from infra.billing.contract.ids import delivery_id
 from models.rows import EndpointRow
 from payments.access.scopes import WEBHOOKS_READ, Access
-from payments.errors import InvalidRequest, NotFound
+from payments.payment_errors import InvalidRequest, NotFound
 from payments.transaction import Transaction
 from payments.webhooks import endpoints, replays
-from payments.webhooks.records import reading
+from payments.webhooks.records import delivery_queries
 from tests.support.acting import Database
 from tests.support.command import Billing
 from tests.support.rude import read_request, rude_receiver
@@ -66,7 +66,7 @@ def listed(engine: Engine, endpoint_id: str, limit: int = 100, **filters: Any) -
     pages, cursor = [], None
     with engine.connect() as connection:
         while True:
-            page = reading.page(
+            page = delivery_queries.page(
                 connection, endpoint_id, filters=filters, limit=limit, cursor=cursor
             )
             pages.append([delivery_id(row.id) for row in page.rows])
@@ -104,9 +104,11 @@ def test_a_list_by_numbers_goes_on_where_its_last_row_was_deleted_meanwhile(
     rows(engine, "UPDATE deliveries SET sequence = id")
     filters = {"after_sequence": 3}
     with engine.connect() as connection:
-        page = reading.page(connection, endpoint.id, filters=filters, limit=2)
+        page = delivery_queries.page(connection, endpoint.id, filters=filters, limit=2)
         rows(engine, "DELETE FROM deliveries WHERE id <= :id", id=page.rows[-1].id)
-        rest = reading.page(connection, endpoint.id, filters=filters, cursor=page.next_cursor)
+        rest = delivery_queries.page(
+            connection, endpoint.id, filters=filters, cursor=page.next_cursor
+        )
     assert [row.sequence for row in rest.rows] == list(range(6, len(many) + 1))
 
 
@@ -138,7 +140,7 @@ def test_a_type_is_looked_for_a_part_at_a_time(
 ) -> None:
     pings = [id_ for n, id_ in enumerate(many[::-1]) if n % 7 == 0][::-1]
     assert listed(engine, endpoint.id, event_type="ping") == [pings]
-    monkeypatch.setattr(reading, "LOOKED_AT_MAX", 4)
+    monkeypatch.setattr(delivery_queries, "LOOKED_AT_MAX", 4)
     pages = listed(engine, endpoint.id, event_type="ping")
     assert [*chain(*pages)] == pings
     assert len(pages) >= 5
@@ -165,9 +167,9 @@ def test_a_page_reads_what_it_shows_however_many_there_are(
         )
         connection.execute(text("ANALYZE deliveries, events, webhook_endpoints"))
         for filters in ({}, {"state": "exhausted"}, {"state": "pending"}):
-            walked = reading._walked(endpoint.id, filters, None, 21)
+            walked = delivery_queries._walked(endpoint.id, filters, None, 21)
             sql = (
-                reading._of(walked, None)
+                delivery_queries._of(walked, None)
                 .limit(21)
                 .compile(connection, compile_kwargs={"literal_binds": True})
             )
@@ -185,9 +187,9 @@ def test_a_key_sees_deliveries_to_endpoints_that_it_sees(
     theirs = Access("shop", frozenset({WEBHOOKS_READ}))  # the endpoint is everybody's
     with engine.connect() as connection:
         with pytest.raises(NotFound):
-            reading.get(connection, many[0], access=theirs)
+            delivery_queries.get(connection, many[0], access=theirs)
         with pytest.raises(NotFound):
-            reading.page(connection, endpoint.id, access=theirs)
+            delivery_queries.page(connection, endpoint.id, access=theirs)
 
 
 # --- How long it took
@@ -240,7 +242,7 @@ def test_each_attempt_says_what_made_it(engine: Engine, endpoint: EndpointRow, s
         assert transaction.wakes.endpoints == {endpoint.id}
     drain()
     with engine.connect() as connection:
-        attempts = reading.with_attempts(connection, id_)["attempts"]
+        attempts = delivery_queries.with_attempts(connection, id_)["attempts"]
     assert [one["trigger"] for one in attempts] == [
         "scheduled", "scheduled", "replay", "scheduled", "manual"
     ]  # fmt: skip

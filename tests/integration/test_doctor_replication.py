@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from cli.doctor import database, replication, vacuum
+from cli.doctor import postgres_checks, replication, vacuum
 from cli.doctor.findings import Finding
 from local.embedded.postgres import Postgres
 from tests.support.pair import Standby, run
@@ -33,7 +33,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[Postgres, Standby]]:
 def asked(server: Postgres, **query: str) -> Iterator[Connection]:
     """The doctor's own connection to a server."""
     url = server.url_of("postgres") + "".join(f"?{name}={value}" for name, value in query.items())
-    with database.connected(url) as connection:
+    with postgres_checks.connected(url) as connection:
         yield connection
 
 
@@ -81,7 +81,7 @@ def test_standbys_that_nobody_waits_for_are_behind_or_gone_are_told(
 
     # No standby decides anything: whoever asks one is told so.
     with asked(other) as connection:
-        (standby,) = database.server(connection, other.url)
+        (standby,) = postgres_checks.server(connection, other.url)
         assert list(replication.standbys(connection)) == []
     assert (standby.level, standby.seen.endswith("is a standby")) == ("fail", True)
     assert "db1:5432,db2:5432" in standby.advice
@@ -94,7 +94,7 @@ def test_standbys_that_nobody_waits_for_are_behind_or_gone_are_told(
 
 
 def test_one_server_by_itself_is_no_fault_and_says_what_it_is(database_url: str) -> None:
-    with database.connected(database_url) as connection:
+    with postgres_checks.connected(database_url) as connection:
         alone = one_of(list(replication.standbys(connection)), "ok")
     assert alone.seen == "no standby: what is committed is on one server only"
 
@@ -103,13 +103,13 @@ def test_a_primary_that_takes_no_writes_is_told(engine: Engine, database_url: st
     with engine.begin() as connection:
         name = connection.execute(text("SELECT current_database()")).scalar_one()
         connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
-    with database.connected(database_url) as connection:
-        told = one_of(list(database.server(connection, database_url)), "fail")
+    with postgres_checks.connected(database_url) as connection:
+        told = one_of(list(postgres_checks.server(connection, database_url)), "fail")
     assert told.seen.endswith("takes no writes")
 
 
 def test_a_transaction_that_stays_open_is_told(engine: Engine, database_url: str) -> None:
-    with database.connected(database_url) as connection:
+    with postgres_checks.connected(database_url) as connection:
         assert one_of(list(vacuum.transactions(connection)), "ok")
         with engine.connect() as other:
             other.execute(text("SELECT 1"))  # and is still open
@@ -129,7 +129,7 @@ def test_a_table_that_vacuum_does_not_keep_up_with_is_told(
                 " SELECT 'ch_x', n, 'charge', 'declined' FROM generate_series(1, 20001) n"
             )
         )
-    with database.connected(database_url) as connection:
+    with postgres_checks.connected(database_url) as connection:
         assert one_of(list(vacuum.dead_rows(connection)), "ok")
         with engine.begin() as other:
             other.execute(text("DELETE FROM attempts"))

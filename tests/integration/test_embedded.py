@@ -17,10 +17,10 @@ import pytest
 import redis
 
 from local.embedded import identity, process
+from local.embedded.embedded_server import EmbeddedError, Server
 from local.embedded.postgres import Postgres
 from local.embedded.process import Identity
 from local.embedded.redis import Redis
-from local.embedded.server import EmbeddedError, Server
 from service import data_dir
 from service.data_dir import AlreadyRunning
 from tests.support.every import every

@@ -19,11 +19,11 @@ from sqlalchemy import Engine
 from local.embedded.throwaway import Servers
 from models.bookkeeping import Account
 from payments.access.scopes import CHARGES_READ, Access
-from payments.errors import InvalidRequest
 from payments.finance import exports, formats
 from payments.finance.exports import Export, Format, What
 from payments.finance.takings import Takings, takings
 from payments.ledger.balances import balances
+from payments.payment_errors import InvalidRequest
 from service.wiring import open_database
 from tests.support import databases
 from tests.support.command import Billing

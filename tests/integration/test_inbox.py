@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from sqlalchemy import NullPool, create_engine
 
 from infra import billing
-from infra.billing.contract.events import EVENTS
+from infra.billing.contract.event_types import EVENTS
 from infra.billing.contract.ids import event_id
 from infra.billing.contract.objects import BY_NAME, Event
 from infra.billing.receiving.inbox import object_id_of

@@ -12,18 +12,18 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 
 from models.states import State
-from payments.errors import Refused
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.locks import locked
 from payments.lifecycle.moving.moves import Move, move
+from payments.payment_errors import Refused
 from service.execution import watching
 from service.metrics import counting, serving
-from service.metrics.catalogue import REGISTRY
+from service.metrics.metric_catalogue import REGISTRY
 from service.running import register
 from service.settings import Settings
 from service.wiring import REAL, sandbox
-from tasks.requests import Wishes
+from tasks.task_arguments import Wishes
 from tests.support.acting import Database
 from tests.support.factories import Till, a_charge, a_key
 from tests.support.handlers import task_handlers

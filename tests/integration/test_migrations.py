@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import SQLModel
 
-from service.database import limits, migrate, revisions
+from service.database import database_limits, migrate, revisions
+from service.database.database_limits import MIGRATION, Limits
 from service.database.engine import open_engine
-from service.database.limits import MIGRATION, Limits
 from service.database.revisions import Behind
 from tests.support.programs import ROOT
 from tests.support.silent_proxy import before
@@ -148,7 +148,7 @@ def test_no_migration_holds_two_tables_that_others_use(empty: Engine) -> None:
 
 
 def test_what_waits_behind_a_migration_that_waits_gives_up_later_than_it() -> None:
-    waiting = [one for one in vars(limits).values() if isinstance(one, Limits)]
+    waiting = [one for one in vars(database_limits).values() if isinstance(one, Limits)]
     assert min(one.lock_s for one in waiting if one != MIGRATION) > MIGRATION.lock_s
     assert MIGRATION.lock_s * 1000 == migrate.LOCK_TIMEOUT_MS
 

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Engine
 
 from infra import billing as sdk
-from infra.billing.contract.requests.charge import ChargeRequest
-from payments.errors import InvalidRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.lifecycle.accepting import charges
 from payments.parsing import parse
+from payments.payment_errors import InvalidRequest
 from service.settings import load
 from service.wiring import REAL
 from tests.support.acting import Database
@@ -20,7 +20,7 @@ from tests.support.nursery import Nursery
 from tests.support.sdk import sdk_of
 from tests.support.web import web
 from tests.support.webhooks import rows
-from worker.handlers import TaskHandlers
+from worker.task_handlers import TaskHandlers
 
 LIMITS = "USD:50-99999999,KWD:100-99999990/10"
 TOO_SMALL = "amount must be at least 0.50 USD at the processor sandbox; send amount=50 or more"

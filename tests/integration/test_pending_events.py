@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.audit.invariants import OURS
 from payments.audit.promises import Patience
 from payments.audit.verify import check, is_sound, verify

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, event
 
 from service.database import engine as engines
 from service.database import planning
+from service.database.database_limits import WORK
 from service.database.engine import open_async_engine, open_engine
-from service.database.limits import WORK
 from service.database.planning import FORGET
 from tests.support.webhooks import rows
 

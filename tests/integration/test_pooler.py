@@ -10,14 +10,14 @@ from sqlalchemy.exc import DBAPIError
 
 from api.database import Database
 from api.edge.problems import DatabaseUnavailable
-from cli.doctor import database
-from cli.doctor.database import connected
+from cli.doctor import postgres_checks
+from cli.doctor.postgres_checks import connected
 from local.embedded.throwaway import Servers
 from payments.transaction import nobody
 from service.database import migrate
+from service.database.database_limits import MIGRATION, WORK
 from service.database.diagnosis import Hopeless
 from service.database.engine import open_engine
-from service.database.limits import MIGRATION, WORK
 from service.database.retrying import is_held_up
 from service.execution.executors import make_executor
 from service.settings import Settings
@@ -193,10 +193,10 @@ def test_a_schema_that_the_pooler_drops_is_refused_and_one_of_the_role_is_not(
 
 def test_the_doctor_tells_of_the_pooler_and_what_it_lacks(pooled_url: str, engine: Engine) -> None:
     with connected(pooled_url) as connection:
-        (found,) = database.pooler(connection)
+        (found,) = postgres_checks.pooler(connection)
     assert (found.level, found.subject) == ("warn", "pooler")
     with connected(engine.url.render_as_string(hide_password=False)) as connection:
-        assert list(database.pooler(connection)) == []
+        assert list(postgres_checks.pooler(connection)) == []
 
 
 def test_without_a_pooler_statements_are_prepared_and_limits_are_the_session_s(

@@ -17,7 +17,7 @@ from service.settings import Settings
 from tests.support.broker import RabbitBroker
 from tests.support.producer import Producer
 from tests.support.waiting import wait_for
-from worker.request import BillingTask
+from worker.task_request import BillingTask
 from worker.transport import redis_transport
 
 

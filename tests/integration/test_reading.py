@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from local.embedded.throwaway import Servers
-from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, REFUND
-from payments.lifecycle import reading
+from payments.lifecycle import payment_queries
+from payments.payment_errors import InvalidRequest, NotFound
 from service.wiring import open_database
 from tests.support import databases
 from tests.support.counter import Counter, counter
@@ -48,16 +48,16 @@ def connection(shop: Counter) -> Iterator[Connection]:
 
 def test_one_is_found_by_its_id(shop: Counter, connection: Connection) -> None:
     (row,) = shop.query("SELECT id FROM charges WHERE idempotency_key = '07'")
-    assert reading.get(connection, CHARGE, row["id"]).idempotency_key == "07"
+    assert payment_queries.get(connection, CHARGE, row["id"]).idempotency_key == "07"
     with pytest.raises(NotFound, match="no charge with this id"):
-        reading.get(connection, CHARGE, "ch_nowhere")
+        payment_queries.get(connection, CHARGE, "ch_nowhere")
 
 
 @every("limit", [1, 3, 7, 25, 100])
 def test_pages_show_every_row_once_and_newest_first(connection: Connection, limit: int) -> None:
     keys, cursor, pages = [], None, 0
     while True:
-        page = reading.page(connection, CHARGE, limit=limit, cursor=cursor)
+        page = payment_queries.page(connection, CHARGE, limit=limit, cursor=cursor)
         keys += [row.idempotency_key for row in page.rows]
         cursor, pages = page.next_cursor, pages + 1
         if cursor is None:
@@ -68,16 +68,16 @@ def test_pages_show_every_row_once_and_newest_first(connection: Connection, limi
 
 
 def test_rows_that_arrive_meanwhile_repeat_nothing(shop: Counter, connection: Connection) -> None:
-    first = reading.page(connection, REFUND, limit=1)
+    first = payment_queries.page(connection, REFUND, limit=1)
     (charge,) = shop.query("SELECT id FROM charges WHERE idempotency_key = '02'")
     refund = shop.refund(charge["id"], amount=1)
-    second = reading.page(connection, REFUND, limit=1, cursor=first.next_cursor)
+    second = payment_queries.page(connection, REFUND, limit=1, cursor=first.next_cursor)
     assert second.rows[0].id not in (first.rows[0].id, refund["id"])
     shop.query("DELETE FROM deliveries; DELETE FROM refunds WHERE amount = 1")
 
 
 def test_everything_is_read_a_page_at_a_time(connection: Connection) -> None:
-    rows = reading.every(connection, CHARGE)
+    rows = payment_queries.every(connection, CHARGE)
     assert next(rows).idempotency_key == "24"
     assert len(list(rows)) == 24
 
@@ -97,19 +97,22 @@ def test_everything_is_read_a_page_at_a_time(connection: Connection) -> None:
     ],
 )
 def test_filters_narrow_a_list(connection: Connection, filters: dict, count: int) -> None:
-    assert len(reading.page(connection, CHARGE, filters=filters, limit=100).rows) == count
+    assert len(payment_queries.page(connection, CHARGE, filters=filters, limit=100).rows) == count
 
 
 def test_the_bounds_of_time_are_from_inclusive_to_exclusive(connection: Connection) -> None:
-    at = reading.page(connection, CHARGE, limit=1).rows[0].created_at
+    at = payment_queries.page(connection, CHARGE, limit=1).rows[0].created_at
     bounds = {"created_after": at, "created_before": at + timedelta(microseconds=1)}
-    assert len(reading.page(connection, CHARGE, filters=bounds).rows) == 1
-    assert reading.page(connection, CHARGE, filters={"created_before": at}).rows[0].created_at < at
+    assert len(payment_queries.page(connection, CHARGE, filters=bounds).rows) == 1
+    assert (
+        payment_queries.page(connection, CHARGE, filters={"created_before": at}).rows[0].created_at
+        < at
+    )
 
 
 def test_refunds_are_listed_by_charge(shop: Counter, connection: Connection) -> None:
     (charge,) = shop.query("SELECT id FROM charges WHERE idempotency_key = '01'")
-    page = reading.page(connection, REFUND, filters={"charge_id": charge["id"]})
+    page = payment_queries.page(connection, REFUND, filters={"charge_id": charge["id"]})
     assert [row.amount for row in page.rows] == [100]
 
 
@@ -124,12 +127,12 @@ def test_charges_are_listed_by_price_under_each_of_its_names(
             {"id": tea["id"]},
         )
     for name in (tea["id"], "tea"):
-        page = reading.page(connection, CHARGE, filters={"price_id": name})
+        page = payment_queries.page(connection, CHARGE, filters={"price_id": name})
         assert [row.idempotency_key for row in page.rows] == ["01", "00"]
     unknown = {"price_id": "price_" + "a" * 32}
-    assert reading.page(connection, CHARGE, filters=unknown).rows == []
+    assert payment_queries.page(connection, CHARGE, filters=unknown).rows == []
     with pytest.raises(InvalidRequest, match="no price with this lookup key") as refused:
-        reading.page(connection, CHARGE, filters={"price_id": "cocoa"})
+        payment_queries.page(connection, CHARGE, filters={"price_id": "cocoa"})
     assert refused.value.param == "price_id"
 
 
@@ -143,21 +146,23 @@ def test_a_cursor_stays_with_the_price_whose_lookup_key_moves(
             id=price["id"],
             key=key,
         )
-    first = reading.page(connection, CHARGE, filters={"price_id": "chai"}, limit=1)
+    first = payment_queries.page(connection, CHARGE, filters={"price_id": "chai"}, limit=1)
     shop.query("UPDATE prices SET lookup_key = NULL WHERE id = :id", id=old["id"])
     shop.query("UPDATE prices SET lookup_key = 'chai' WHERE id = :id", id=new["id"])
     with pytest.raises(InvalidRequest, match="another order"):
-        reading.page(connection, CHARGE, filters={"price_id": "chai"}, cursor=first.next_cursor)
+        payment_queries.page(
+            connection, CHARGE, filters={"price_id": "chai"}, cursor=first.next_cursor
+        )
     by_id = {"price_id": old["id"]}
-    second = reading.page(connection, CHARGE, filters=by_id, cursor=first.next_cursor)
+    second = payment_queries.page(connection, CHARGE, filters=by_id, cursor=first.next_cursor)
     assert [row.idempotency_key for row in second.rows] == ["02"]
 
 
 def test_a_moment_is_the_same_in_every_zone(connection: Connection) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    first = reading.page(connection, CHARGE, filters={"created_after": at}, limit=1)
+    first = payment_queries.page(connection, CHARGE, filters={"created_after": at}, limit=1)
     there = {"created_after": at.astimezone(timezone(timedelta(hours=2)))}
-    assert reading.page(connection, CHARGE, filters=there, cursor=first.next_cursor).rows
+    assert payment_queries.page(connection, CHARGE, filters=there, cursor=first.next_cursor).rows
 
 
 @every(
@@ -182,12 +187,12 @@ def test_what_cannot_be_read_is_refused(
     connection: Connection, arguments: dict, param: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        reading.page(connection, CHARGE, **arguments)
+        payment_queries.page(connection, CHARGE, **arguments)
     assert refused.value.param == param
 
 
 def test_a_page_far_back_is_entered_by_the_index(connection: Connection) -> None:
-    cursor = reading.page(connection, CHARGE, limit=20).next_cursor
+    cursor = payment_queries.page(connection, CHARGE, limit=20).next_cursor
     connection.execute(text("SET LOCAL enable_seqscan = off"))
     connection.execute(text("SET LOCAL enable_sort = off"))
     plans: list[str] = []
@@ -203,7 +208,7 @@ def test_a_page_far_back_is_entered_by_the_index(connection: Connection) -> None
             plans.extend(plan.scalars())
             return connection.execute(statement, parameters)
 
-    reading.page(Explaining(), CHARGE, cursor=cursor)  # type: ignore[arg-type]
+    payment_queries.page(Explaining(), CHARGE, cursor=cursor)  # type: ignore[arg-type]
     assert "Index Scan Backward using charges_created_idx" in "\n".join(plans)
     assert "Index Cond: (created_at <=" in "\n".join(plans)
 
@@ -216,5 +221,5 @@ def test_a_page_is_read_as_far_as_it_goes(connection: Connection) -> None:
         fetched.append(cursor.rowcount)
 
     event.listen(connection, "after_cursor_execute", count)
-    assert len(reading.page(connection, CHARGE, limit=3).rows) == 3
+    assert len(payment_queries.page(connection, CHARGE, limit=3).rows) == 3
     assert fetched == [4]

@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from infra import billing
 from payments.webhooks import endpoints
 from payments.webhooks.draining.drains import Drained
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 from payments.webhooks.replays import replay
 from payments.webhooks.target import TargetCheck
 from tests.support import children

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import Engine
 
 from infra import billing as sdk
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from infra.billing.contract.requests.rules import ANY_DAY
-from payments.errors import InvalidRequest
 from payments.lifecycle.accepting import charges
 from payments.parsing import parse
+from payments.payment_errors import InvalidRequest
 from service.settings import load
 from service.wiring import REAL
 from tests.support.acting import Database
@@ -20,7 +20,7 @@ from tests.support.nursery import Nursery
 from tests.support.sdk import sdk_of
 from tests.support.web import web
 from tests.support.webhooks import rows
-from worker.handlers import TaskHandlers
+from worker.task_handlers import TaskHandlers
 
 GONE = "BGN is no longer a currency of ISO 4217"
 LEV: dict[str, Any] = {"amount": 500, "currency": "BGN"}

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from payments.errors import MoveNotAllowed, NotFound
+from payments.payment_errors import MoveNotAllowed, NotFound
 from payments.processors.event_signatures import TOLERANCE_S
 from payments.processors.outcomes import Declined, Outcome, Pending, Succeeded, Unavailable, Unknown
 from payments.processors.outcomes import NotFound as NothingFound
@@ -24,10 +24,10 @@ from payments.processors.sandbox import (
     moved_for,
 )
 from payments.processors.sandbox.books import apply
-from payments.processors.sandbox.events import OFFERED_AGAIN_AFTER
-from payments.processors.sandbox.requests import Instruction
+from payments.processors.sandbox.sandbox_events import OFFERED_AGAIN_AFTER
+from payments.processors.sandbox.sandbox_requests import Instruction
 from payments.processors.statements import Total, totals
-from service.database.limits import SANDBOX
+from service.database.database_limits import SANDBOX
 from service.wiring import open_sandbox
 from tests.support.sandbox import (
     STATEMENTS,

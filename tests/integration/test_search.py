@@ -9,10 +9,10 @@ from sqlalchemy import Engine, create_engine, event, text
 
 from infra.billing.contract.ids import event_id
 from payments.access.scopes import OPERATOR, Access
-from payments.errors import InvalidRequest, NotFound
-from payments.history import finding, metadata_words, search
+from payments.history import identifiers, metadata_words, search
 from payments.history.search import Found
 from payments.history.timeline import timeline
+from payments.payment_errors import InvalidRequest, NotFound
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.every import every
@@ -177,7 +177,7 @@ def test_with_more_producers_than_are_looked_through_one_is_named(
     charge = till.charge(producer="zoo", idempotency_key="cart:17")
     with engine.connect() as connection:
         assert not search.search(connection, "cart:17").is_part
-        monkeypatch.setattr(finding, "PRODUCERS_MAX", 3)  # and "default"
+        monkeypatch.setattr(identifiers, "PRODUCERS_MAX", 3)  # and "default"
         part = search.search(connection, "cart:17")
         assert (part.found, part.is_part) == ([], True)
         assert not search.search(connection, charge["id"]).is_part

@@ -17,7 +17,7 @@ from infra.billing.contract.ids import id_from_key
 from infra.billing.contract.signatures import message_content, sign
 from infra.billing.message import message, signed
 from payments.access import keys
-from payments.access.signatures import Proof, SignatureInvalid
+from payments.access.message_signatures import Proof, SignatureInvalid
 from tests.conftest import environ_for
 from tests.support.acting import Database
 from tests.support.producer import Producer

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.processors.stripe import Stripe
 from tests.support.factories import a_charge
 from tests.support.queueless import QueuelessWorker

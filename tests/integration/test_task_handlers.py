@@ -11,16 +11,16 @@ from sqlalchemy import Engine, text
 from payments.intake.quarantine import GIVEN_UP, OF_A_BUG, KeptRequest, as_kept
 from service.settings import Settings
 from service.wiring import REAL, processors
-from tasks.requests import Wishes
+from tasks.task_arguments import Wishes
 from tests.support.counter import Counter, counter
 from tests.support.every import every
 from tests.support.factories import Till, a_refund
 from tests.support.handlers import task_handlers
 from tests.support.paper import Paper
 from tests.support.second import PLUGINS, open_books
-from worker import handlers as worker_handlers
-from worker.handlers import GivenUp
+from worker import task_handlers as worker_handlers
 from worker.sweeps import sweeping
+from worker.task_handlers import GivenUp
 
 MakeSettings = Callable[..., Settings]
 

@@ -9,15 +9,15 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from infra.billing.contract.ids import event_id, id_from_key
-from infra.billing.contract.requests.price import PriceChanges
+from infra.billing.contract.requests.price_request import PriceChanges
 from payments.catalog import prices, products
 from payments.catalog.changes import changes
 from payments.catalog.history import LATEST
-from payments.errors import NotFound, Refused
-from payments.history.finding import EACH_MAX, named, producers_of
+from payments.history.identifiers import EACH_MAX, named, producers_of
 from payments.history.timeline import timeline
 from payments.lifecycle import cancels
 from payments.lifecycle.cancels import Cancellation
+from payments.payment_errors import NotFound, Refused
 from payments.timeline_entries import Entry
 from payments.webhooks import endpoints
 from payments.webhooks.pings import ping

@@ -9,10 +9,10 @@ import jsonschema_rs
 import pytest
 from sqlalchemy import Engine, text
 
-from api.description.events import event
+from api.description.event_bodies import event
 from api.description.schemas import standing_alone
 from infra.billing.contract.objects import TimelineEntry
-from infra.billing.contract.objects.fields import fields_of
+from infra.billing.contract.objects.object_fields import fields_of
 from payments.history.timeline import timeline
 from tests.support.counter import Counter, counter
 from tests.support.factories import a_key

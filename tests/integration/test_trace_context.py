@@ -9,7 +9,7 @@ from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
 from service.network_settings import LOOPBACK
 from service.settings import Settings
-from tasks.requests import Wishes
+from tasks.task_arguments import Wishes
 from tests.support.acting import Database
 from tests.support.factories import a_key
 from tests.support.handlers import task_handlers

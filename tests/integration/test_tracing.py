@@ -22,7 +22,7 @@ from service.settings_errors import SettingsError
 from service.tracing import sentry, spans
 from service.tracing.post_spans import TracedPosts, posts_told
 from service.wiring import REAL, Parts
-from tasks.requests import Wishes
+from tasks.task_arguments import Wishes
 from tests.support.every import every
 from tests.support.factories import a_key
 from tests.support.handlers import task_handlers

@@ -13,7 +13,6 @@ from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
 from infra.billing.contract.limits import HEAD_BYTES_MAX
-from payments.webhooks.bodies import TEXT_BYTES_MAX, in_words
 from payments.webhooks.connection import (
     ANSWER_BYTES_MAX,
     ANSWER_HEADERS_MAX,
@@ -21,6 +20,7 @@ from payments.webhooks.connection import (
 )
 from payments.webhooks.draining.drains import Drained
 from payments.webhooks.pacing import breaker
+from payments.webhooks.response_bodies import TEXT_BYTES_MAX, in_words
 from payments.webhooks.targets.dispatch import Targets
 from payments.webhooks.targets.target_port import Answer, Limits, Message
 from tests.support.every import every

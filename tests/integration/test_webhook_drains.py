@@ -20,7 +20,6 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from infra.billing.contract.ids import event_id
 from payments.transaction import Wakes
 from payments.webhooks import endpoints
-from payments.webhooks.bodies import readable
 from payments.webhooks.draining import drain_statements, drains, leases
 from payments.webhooks.draining.drainer import Drainer
 from payments.webhooks.draining.drains import (
@@ -36,8 +35,9 @@ from payments.webhooks.draining.leases import Alive
 from payments.webhooks.draining.posting import Answered, Poster
 from payments.webhooks.draining.together import Ask, Step
 from payments.webhooks.draining.tools import Tools, uncounted
-from payments.webhooks.events import publish
+from payments.webhooks.outbox import publish
 from payments.webhooks.pacing.local_words import INTERNAL
+from payments.webhooks.response_bodies import readable
 from payments.webhooks.target import TargetCheck
 from payments.webhooks.targets.dispatch import Targets
 from payments.webhooks.targets.target_port import Answer as PostAnswer

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 
 from infra.billing.contract.signatures import key_of
 from models.rows import columns_of
-from payments.errors import InvalidRequest, NotFound
+from payments.payment_errors import InvalidRequest, NotFound
 from payments.transaction import Transaction
 from payments.views import moment
 from payments.webhooks import endpoints, headers

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Connection, Engine, text
 
 from payments.webhooks.draining.drains import Due, Record
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 from payments.webhooks.replays import replay
 from tests.support.acting import Database
 from tests.support.drains import next_batch, take

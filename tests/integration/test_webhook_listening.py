@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import Engine
 
 from payments.transaction import Wakes
-from payments.webhooks import delivery
-from payments.webhooks.delivery import Deliverer
+from payments.webhooks import delivery_loop
+from payments.webhooks.delivery_loop import Deliverer
 from payments.webhooks.draining import drains, listening
 from payments.webhooks.draining.recording import Recorder
-from payments.webhooks.events import publish
+from payments.webhooks.outbox import publish
 from service.broker.direct_calls import DirectCalls
 from tests.support.acting import Database
 from tests.support.sink import Answer, Sink
@@ -37,8 +37,8 @@ LONG_S = 600.0
 @pytest.fixture(autouse=True)
 def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a drainer isn't told, it never finds."""
-    monkeypatch.setattr(delivery, "LOOK_EVERY_S", LONG_S)
-    monkeypatch.setattr(delivery.drains, "LEASE_S", 4 * LONG_S)
+    monkeypatch.setattr(delivery_loop, "LOOK_EVERY_S", LONG_S)
+    monkeypatch.setattr(delivery_loop.drains, "LEASE_S", 4 * LONG_S)
 
 
 @pytest.fixture
@@ -304,7 +304,7 @@ async def nothing(_: object) -> None:
 def test_only_so_many_linger(
     engine: Engine, sink: Sink, deliverer: Deliverer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "LINGERING_MAX", 1)
+    monkeypatch.setattr(delivery_loop, "LINGERING_MAX", 1)
     first = an_endpoint(engine, sink.url)
     lingers(engine, deliverer, first.id)
     second = an_endpoint(engine, sink.url)

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from payments.transaction import Transaction
 from payments.webhooks.draining.drains import Drained, Record
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 from payments.webhooks.replays import replay
 from tests.support.acting import ADA, Database
 from tests.support.drains import next_batch, take

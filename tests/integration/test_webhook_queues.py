@@ -28,7 +28,7 @@ from sqlalchemy import Engine
 from infra.billing import webhook
 from payments.webhooks import endpoints
 from payments.webhooks.draining.drains import Drained
-from payments.webhooks.events import publish
+from payments.webhooks.outbox import publish
 from payments.webhooks.target import TargetCheck
 from payments.webhooks.targets.amqp import _Channel
 from payments.webhooks.targets.target_port import Message

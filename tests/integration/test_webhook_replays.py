@@ -9,11 +9,11 @@ from sqlalchemy import Engine
 from infra.billing import webhook
 from infra.billing.contract.ids import event_id
 from payments.audit import verify
-from payments.errors import EndpointDisabled, InvalidRequest
+from payments.payment_errors import EndpointDisabled, InvalidRequest
 from payments.transaction import Transaction
 from payments.webhooks import endpoints, leftovers, replays
 from payments.webhooks.draining.drains import Drained
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 from payments.webhooks.pings import ping
 from payments.webhooks.replays import Replayed, replay
 from payments.webhooks.target import TargetCheck

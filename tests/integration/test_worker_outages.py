@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from service.broker.celery_config import configuration
 from tests.support.waiting import slowness, wait_for
 from tests.support.workers import RedisBroker, Worker
-from worker.request import BillingTask
+from worker.task_request import BillingTask
 from worker.transport import redis_transport
 from worker.watchdog import EXIT_DEAF, EXIT_TASK
 

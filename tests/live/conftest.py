@@ -17,7 +17,7 @@ import stripe as library
 from infra.billing.contract.ids import id_from_key
 from payments.processors.port import Order
 from payments.processors.stripe import Stripe
-from payments.processors.stripe.processor import is_live
+from payments.processors.stripe.stripe_processor import is_live
 from payments.processors.stripe.wire import API_BASE, API_VERSION
 from tests.support.stripe_door import KEY, stripe_door
 

@@ -10,10 +10,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from infra.billing.contract.requests.charge import ChargeRequest
-from payments.errors import Refused
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.lifecycle.blocking import BlockingExecutor
 from payments.parsing import parse
+from payments.payment_errors import Refused
 from service.execution.executors import make_executor
 from service.settings import load
 from service.wiring import services

@@ -7,15 +7,14 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.inventory import InventoryRequest
-from infra.billing.contract.requests.price import PriceRequest
-from infra.billing.contract.requests.product import ProductRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.inventory_request import InventoryRequest
+from infra.billing.contract.requests.price_request import PriceRequest
+from infra.billing.contract.requests.product_request import ProductRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from models.rows import ChargeRow, LifecycleRow, columns_of
 from payments.catalog import inventory, prices, products
-from payments.errors import Refused
 from payments.intake import rejections
 from payments.kinds import kind_of
 from payments.lifecycle import cancels, executor, reports
@@ -28,6 +27,7 @@ from payments.lifecycle.claims import lease
 from payments.lifecycle.executor import Begin, Begun, Settlement
 from payments.lifecycle.settlement import policies_of
 from payments.parsing import parse
+from payments.payment_errors import Refused
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
 from service.wiring import open_sandbox

@@ -11,18 +11,17 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.inventory import InventoryRequest
-from infra.billing.contract.requests.price import PriceChanges, PriceRequest
-from infra.billing.contract.requests.product import ProductChanges, ProductRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.inventory_request import InventoryRequest
+from infra.billing.contract.requests.price_request import PriceChanges, PriceRequest
+from infra.billing.contract.requests.product_request import ProductChanges, ProductRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from models.rows import ChargeRow, LifecycleRow, columns_of
 from payments.access.scopes import OPERATOR, Access
 from payments.approval_policy import NOTHING, Approvals
 from payments.catalog import inventory, price_locks, prices, products
 from payments.catalog.changes import changes as changes_of
-from payments.errors import Refused
 from payments.kinds import CHARGE, KINDS, Kind, kind_of
 from payments.lifecycle import cancels, executor, reports, reviews, sweeps
 from payments.lifecycle.accepting import charges, refunds
@@ -33,6 +32,7 @@ from payments.lifecycle.claims import Claimed, Lease, NotDue
 from payments.lifecycle.executor import Begin, Begun, Settlement
 from payments.lifecycle.settlement import Policy
 from payments.parsing import parse
+from payments.payment_errors import Refused
 from payments.processors.outcomes import Authorized, Found, Succeeded, Unknown
 from payments.processors.port import FoundRefund, ProcessorEvent
 from payments.transaction import Wakes

@@ -8,7 +8,7 @@ from celery import Celery
 from payments.processors.sandbox import Sandbox
 from service.settings import Settings
 from service.wiring import REAL
-from worker.handlers import TaskHandlers
+from worker.task_handlers import TaskHandlers
 
 
 @contextmanager

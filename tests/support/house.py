@@ -14,7 +14,7 @@ import redis
 from sqlalchemy import create_engine, text
 
 from infra.billing.contract.ids import id_from_key
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.lifecycle.accepting import charges
 from payments.parsing import parse
 from payments.webhooks import endpoints

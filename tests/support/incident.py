@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 
 from payments.access import keys
 from payments.approval_policy import NOTHING
-from payments.errors import Refused
 from payments.intake import rejections
 from payments.lifecycle import reviews
+from payments.payment_errors import Refused
 from payments.webhooks import endpoints
 from tests.support.acting import Database, by
 from tests.support.counter import Counter

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, text
 
+from local.embedded.embedded_server import HOST
 from local.embedded.postgres import NAME, Postgres
-from local.embedded.server import HOST
 from service.data_dir import write_private
 from tests.support.waiting import patience_s, wait_for
 

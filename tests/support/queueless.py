@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from payments.lifecycle.blocking import BlockingExecutor
 from payments.lifecycle.executor import Settlement
 from payments.processors.port import Processor

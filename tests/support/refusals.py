@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from infra import billing
-from payments.errors import Refused
 from payments.parsing import parse
+from payments.payment_errors import Refused
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import pytest
 import stripe
 import urllib3
 
-from local.stripe_door.wire.server import Options, running
+from local.stripe_door.wire.stripe_door_server import Options, running
 from tests.support.waiting import patience_s, wait_for
 
 SECRET = "whsec_of_the_tests"

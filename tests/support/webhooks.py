@@ -16,8 +16,8 @@ from sqlalchemy import Engine, RowMapping, text
 from models.rows import EndpointRow
 from payments.access.vault import Vault
 from payments.webhooks import endpoints
-from payments.webhooks.delivery import Deliverer
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.delivery_loop import Deliverer
+from payments.webhooks.outbox import Fact, publish
 from payments.webhooks.post import OpenSocket
 from payments.webhooks.target import TargetCheck
 from payments.webhooks.targets.target_port import Limits

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 from standardwebhooks import Webhook
 
-from infra.billing.contract.events import ONLY_BY_NAME
+from infra.billing.contract.event_types import ONLY_BY_NAME
 from tests.support.sandbox import moved_twice
 from tests.support.sink import Received, Sink
 from tests.support.waiting import wait_for

@@ -20,7 +20,7 @@ from service.broker import celery_config
 from service.running import waiting_for_database
 from tests.support.waiting import wait_for
 from worker import guard, watchdog
-from worker.request import BillingTask
+from worker.task_request import BillingTask
 from worker.transport import redis_transport
 
 OUT = Path(os.environ["OUT"])

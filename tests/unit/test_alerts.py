@@ -12,8 +12,8 @@ import pytest
 import yaml
 from prometheus_client import Counter, Histogram
 
-from api.documents import metrics
-from service.metrics import catalogue
+from api.documents import metric_reference
+from service.metrics import metric_catalogue
 from tests.support.promised import program
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +36,8 @@ QUERIES = [
 
 def series() -> set[str]:
     """The names under which there is anything."""
-    names = set(re.findall(r"`(billing_\w+)`", metrics.document()))
-    for one in vars(catalogue).values():
+    names = set(re.findall(r"`(billing_\w+)`", metric_reference.document()))
+    for one in vars(metric_catalogue).values():
         if isinstance(one, Histogram):
             (family,) = one.describe()
             names |= {f"{family.name}_{part}" for part in ("bucket", "sum", "count")}

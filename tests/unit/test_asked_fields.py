@@ -8,11 +8,11 @@ from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin
 
 from infra.billing.contract.objects import BY_NAME
-from infra.billing.contract.objects.fields import fields_of
+from infra.billing.contract.objects.object_fields import fields_of
 from infra.billing.pending import pending
 from payments.kinds import KINDS
 from payments.lifecycle.claims import ORDERED, charge_order
-from payments.lifecycle.reading import PAST
+from payments.lifecycle.payment_queries import PAST
 from payments.processors.port import Order
 from service.intake import MODELS
 from tests.support.every import every

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from api.console import session
-from api.edge.limits import Limits
+from api.edge.rate_limits import Limits
 from payments.access.scopes import CHARGES_READ, OPERATE
 from service.settings import Settings
 

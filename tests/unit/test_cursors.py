@@ -11,7 +11,7 @@ from infra.billing.contract.ids import id_from_key
 from models import Charge
 from models.base import table_of
 from payments.cursors import after, behind
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 from tests.support.every import every
 
 CHARGES = table_of(Charge)

@@ -10,12 +10,12 @@ from infra.billing.contract.failures import DECLINES, FAILURES
 from infra.billing.contract.money import exponent
 from infra.billing.contract.signatures import new_secret
 from local.demo import scenario
-from local.demo.checks import asked
+from local.demo.demo_checks import asked
 from local.demo.figures import Check, Figures, Kill, Money, Stock, decimal
 from local.demo.observer import Sight, Standing
 from local.demo.receiver import FAIL_EVERY, Inbox
 from local.demo.scenario import Line, Price, Scenario
-from payments.processors.sandbox.script import CARDS, FAULTS
+from payments.processors.sandbox.sandbox_scripts import CARDS, FAULTS
 
 REASONS = {
     "rejected": {

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from api.app import ROUTES
+from api.asgi_app import ROUTES
 from api.documents import sunsets
 from api.edge.deprecations import DEPRECATIONS, Deprecation, headers_by_operation
 from api.edge.edge import Edge

@@ -1,6 +1,6 @@
 """What a receiver repeats of the headers that it was sent is not kept."""
 
-from infra.billing.contract.endpoints import MASKED
+from infra.billing.contract.endpoint_checks import MASKED
 from payments.webhooks.records.echoes import headers_without, spellings, without
 from tests.support.every import every
 

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from infra.billing.contract.endpoints import RESERVED
+from infra.billing.contract.endpoint_checks import RESERVED
 from infra.billing.contract.invalid import Invalid
-from infra.billing.contract.requests.endpoint_verbs import Replay, SecretRotation
-from infra.billing.contract.requests.reading import parse
-from infra.billing.contract.requests.webhook_endpoint import (
+from infra.billing.contract.requests.endpoint_request import (
     WebhookEndpointChanges,
     WebhookEndpointRequest,
 )
+from infra.billing.contract.requests.endpoint_verbs import Replay, SecretRotation
+from infra.billing.contract.requests.request_parser import parse
 from tests.support.every import every
 
 NEW = {"url": "https://example.com/hooks"}

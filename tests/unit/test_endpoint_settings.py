@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 
 from infra.billing.contract.objects import Endpoint
-from infra.billing.contract.objects.fields import fields_of
-from infra.billing.contract.requests.webhook_endpoint import (
+from infra.billing.contract.objects.object_fields import fields_of
+from infra.billing.contract.requests.endpoint_request import (
     EndpointSettings,
     WebhookEndpointChanges,
     WebhookEndpointRequest,

@@ -9,7 +9,7 @@ from celery import Celery
 from celery.events import EventDispatcher
 from kombu import serialization
 
-from worker.loop import events
+from worker.loop import monitor_events
 
 APP = Celery(broker="memory://", set_as_current=False)
 
@@ -18,14 +18,14 @@ APP = Celery(broker="memory://", set_as_current=False)
 def dispatcher() -> Iterator[EventDispatcher]:
     with APP.connection_for_write() as connection:
         dispatcher = APP.events.Dispatcher(connection, hostname="w@here", buffer_group=["task"])
-        events.prepare(dispatcher)
+        monitor_events.prepare(dispatcher)
         yield dispatcher
         dispatcher.close()
 
 
 def test_each_has_what_celerys_own_have(dispatcher: EventDispatcher) -> None:
     dispatcher.send("task-started", uuid="a", queue="payments")
-    events.tell(dispatcher, [{"type": "task-started", "uuid": "b", "queue": "payments"}])
+    monitor_events.tell(dispatcher, [{"type": "task-started", "uuid": "b", "queue": "payments"}])
     own, ours = dispatcher._group_buffer["task"]
     assert ours.keys() == own.keys()
     assert ours["clock"] > own["clock"]  # they are in this order
@@ -42,9 +42,9 @@ def test_enough_for_a_message_are_sent_at_once_and_all_of_them(
     )
     dispatcher.buffer_limit, gathered = 100, []
     dispatcher.on_send_buffered = lambda: gathered.append(True)
-    events.tell(dispatcher, [{"type": "task-started", "uuid": str(n)} for n in range(10)])
+    monitor_events.tell(dispatcher, [{"type": "task-started", "uuid": str(n)} for n in range(10)])
     assert (sent, gathered) == ([], [True])  # whoever flushes knows that something waits
-    events.tell(dispatcher, [{"type": "task-started", "uuid": "x"} for _ in range(90)])
+    monitor_events.tell(dispatcher, [{"type": "task-started", "uuid": "x"} for _ in range(90)])
     ((told, options),) = sent
     assert len(told) == 100
     assert not dispatcher._group_buffer["task"]
@@ -66,11 +66,11 @@ def test_answers_to_remote_control_are_written_as_ever(dispatcher: EventDispatch
 
 
 def test_none_are_told_that_nobody_wants(dispatcher: EventDispatcher) -> None:
-    assert events.are_wanted(dispatcher)
+    assert monitor_events.are_wanted(dispatcher)
     dispatcher.groups = {"worker"}
-    assert not events.are_wanted(dispatcher)
+    assert not monitor_events.are_wanted(dispatcher)
     dispatcher.groups = {"task"}
-    assert events.are_wanted(dispatcher)
+    assert monitor_events.are_wanted(dispatcher)
     dispatcher.disable()
-    assert not events.are_wanted(dispatcher)
-    assert not events.are_wanted(None)
+    assert not monitor_events.are_wanted(dispatcher)
+    assert not monitor_events.are_wanted(None)

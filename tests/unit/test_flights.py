@@ -16,7 +16,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer.events import Events
 from kombu.asynchronous import Hub
 
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 from service.database.retrying import DatabaseUnavailable
 from service.running import register
 from tests.support.waiting import patience_s, wait_for

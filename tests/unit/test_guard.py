@@ -9,7 +9,7 @@ from celery.worker.control import Panel
 from service.broker.celery_config import configuration
 from tests.support.every import every
 from worker import control, guard
-from worker.request import BillingTask
+from worker.task_request import BillingTask
 from worker.transport import redis_transport
 
 

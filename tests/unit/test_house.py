@@ -32,20 +32,6 @@ FULL = {
     "infra/billing/contract": 18,
     "models": 19,  # a table each
 }
-# Nouns that stand in several rooms: a route, a table, a rule and a task of charges. Each further
-# one is a file more that a search by name does not find; the list may only get shorter.
-SHARED = {
-    "answers", "app", "audit", "bodies", "broker", "cancels", "captures", "catalog",
-    "catalogue", "charge", "charges", "checks", "control", "currencies", "currency",
-    "database", "delivery", "dispute", "disputes", "endpoint", "endpoints", "envelope",
-    "errors", "events", "faults", "fields", "finding", "handlers", "health", "intake",
-    "inventory", "judging", "keys", "limits", "migrate", "money", "objects",
-    "payments", "price", "prices", "problems", "processor", "product", "products",
-    "quarantine", "reading", "redaction", "refund", "refunds", "rejections", "request",
-    "requests", "sandbox", "script", "search", "server", "settings", "settled", "signatures",
-    "states", "stock", "sweeps", "transport", "verify", "views", "webhook", "webhooks",
-    "words",
-}  # fmt: skip
 
 
 def test_every_file_begins_with_what_it_is() -> None:
@@ -72,8 +58,7 @@ def test_no_room_is_too_full_to_be_looked_over() -> None:
 
 def test_a_file_is_found_by_its_name() -> None:
     names = Counter(path.stem for path in MODULES)
-    assert {name for name, count in names.items() if count > 1} <= SHARED
-    assert {name for name in SHARED if names[name] < 2} == set(), "no longer shared: strike it"
+    assert {name: count for name, count in names.items() if count > 1} == {}
 
 
 def _above(counts: Mapping[str, int], most: int, allowed: Mapping[str, int]) -> dict[str, int]:

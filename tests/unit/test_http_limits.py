@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.edge.limits import CALLERS_MAX, LOGGED_EVERY_S, Buckets, Limits, client_address
 from api.edge.problems import RateLimited
-from payments.errors import InsufficientScope, Unauthenticated
+from api.edge.rate_limits import CALLERS_MAX, LOGGED_EVERY_S, Buckets, Limits, client_address
+from payments.payment_errors import InsufficientScope, Unauthenticated
 from service.settings import Settings
 from tests.support.every import every
 

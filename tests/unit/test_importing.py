@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cli.importing.checks import check
+from cli.importing.line_checks import check
 from cli.importing.lines import LINE_BYTES_MAX, FileRefused
 from cli.importing.refused import RefusedLines
 from cli.importing.source import Checked, Source
 from cli.importing.tally import PRICES_MAX, Sold, Tally
 from cli.input_values import reader
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from tests.support.every import every
 
 HEADER = "amount,currency,idempotency_key,customer_id,metadata.cart\n"

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from infra.billing.contract.money import AMOUNT_MAX
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
-from payments.errors import InvalidRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from payments.intake.judging import judge
 from payments.parsing import parse
-from payments.processors.limits import ANYTHING, MoneyLimit, MoneyLimits
+from payments.payment_errors import InvalidRequest
+from payments.processors.processor_limits import ANYTHING, MoneyLimit, MoneyLimits
 from tests.support.every import every
 
 LIMITS = MoneyLimits(

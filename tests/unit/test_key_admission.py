@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from payments.access.keys import Presented, admit
-from payments.errors import Unauthenticated
+from payments.payment_errors import Unauthenticated
 from tests.support.every import every
 
 SECRET = b"a secret"

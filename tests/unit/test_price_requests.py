@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from infra.billing.contract.limits import INTERVALS_MAX, QUANTITY_MAX
 from infra.billing.contract.money import AMOUNT_MAX
-from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
-from infra.billing.contract.requests.price import PriceChanges, PriceRequest
-from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from infra.billing.contract.requests.inventory_request import InventoryRequest, QuoteRequest
+from infra.billing.contract.requests.price_request import PriceChanges, PriceRequest
+from infra.billing.contract.requests.product_request import ProductChanges, ProductRequest
 from payments.catalog.changes import LOCKED, changes, merged
-from payments.errors import InvalidRequest, PriceLocked
 from payments.parsing import parse
+from payments.payment_errors import InvalidRequest, PriceLocked
 from tests.support.every import every
 
 PRODUCT_ID = "prod_" + "a" * 32

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from payments.intake.masking import READ_MAX
 from tests.support.waiting import patience_s
-from worker.quarantine import Quarantine, exhibit
+from worker.message_quarantine import Quarantine, exhibit
 
 SECRET = "4242424242424242"
 WAIT_S = 10

@@ -23,7 +23,7 @@ from payments.catalog.quotes import (
     quote,
     total,
 )
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 from tests.support.every import every
 
 # Tiers 1–5 at 7.00, 6–10 at 6.50, 11+ at 6.00 (Stripe, "Set up tiered pricing").

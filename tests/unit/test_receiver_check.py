@@ -10,8 +10,8 @@ from infra.billing.contract.ids import is_id
 from infra.billing.contract.signatures import new_secret
 from infra.billing.receiver_check.cases import CASES, MADE_UP, Kit
 from infra.billing.receiver_check.dialing import TargetRefused
-from infra.billing.receiver_check.faults import FAULTS, PAGE, Weight
 from infra.billing.receiver_check.grading import Answer, Report, Tried, diagnose
+from infra.billing.receiver_check.receiver_faults import FAULTS, PAGE, Weight
 from payments.webhooks.targets.target_port import Limits
 from tests.support import planted
 from tests.support.every import every

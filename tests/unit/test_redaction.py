@@ -4,7 +4,7 @@ import pytest
 
 from infra.billing.contract.money import AMOUNT_MAX
 from payments.redaction import FIELDS_MAX, redacted
-from service.broker.redaction import args_text, key_text, kwargs_text
+from service.broker.task_redaction import args_text, key_text, kwargs_text
 from tests.support.every import every
 
 CARD = "4242424242424242"

@@ -8,9 +8,9 @@ from celery.app.trace import build_tracer
 from celery.exceptions import InvalidTaskError
 from structlog.testing import capture_logs
 
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 from tests.support.every import every
-from worker.request import TOLD, BillingTask, Request
+from worker.task_request import TOLD, BillingTask, Request
 
 SECRET = "4242424242424242"
 CHARGE = {"amount": 1999, "currency": "USD", "customer_id": SECRET}

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from infra.billing.contract.requests.rules import ANY_DAY
-from payments.errors import InvalidRequest
 from payments.parsing import parse
+from payments.payment_errors import InvalidRequest
 from tests.support.every import every
 
 CHARGE = {"amount": 1000, "currency": "USD", "idempotency_key": "k"}

@@ -7,8 +7,8 @@ import pytest
 
 from infra.billing.contract.failures import DECLINES
 from payments.processors.outcomes import Succeeded, Unavailable
-from payments.processors.sandbox import script
-from payments.processors.sandbox.script import PLAIN, script_for
+from payments.processors.sandbox import sandbox_scripts
+from payments.processors.sandbox.sandbox_scripts import PLAIN, script_for
 from payments.processors.sandbox.verdicts import verdict_on
 from tests.support.every import every
 
@@ -38,9 +38,13 @@ def test_a_declining_card_says_why_in_its_name(method: str, code: str) -> None:
 
 
 def test_every_decline_has_a_sentence() -> None:
-    scripts = [*script.CARDS.values(), *script.FAULTS.values(), *script.REFUND_FAULTS.values()]
+    scripts = [
+        *sandbox_scripts.CARDS.values(),
+        *sandbox_scripts.FAULTS.values(),
+        *sandbox_scripts.REFUND_FAULTS.values(),
+    ]
     codes = {one.code for one in scripts if one.code} | {
-        ours for ours, _ in script.TURNED_DOWN.values()
+        ours for ours, _ in sandbox_scripts.TURNED_DOWN.values()
     }
     assert codes <= set(DECLINES)
 
@@ -69,7 +73,7 @@ def test_a_lost_charge_never_arrives() -> None:
         assert verdict.answer.outcome is None
 
 
-@every("fault", [*script.FAULTS, "unavailable_2", "slow_2000"])
+@every("fault", [*sandbox_scripts.FAULTS, "unavailable_2", "slow_2000"])
 def test_every_fault_of_a_charge_can_be_had_for_its_refunds(fault: str) -> None:
     charge = script_for(f"pm_sandbox_refund_{fault}")
     assert (charge.status, charge.answer, charge.refusals) == ("succeeded", "told", 0)
@@ -77,20 +81,22 @@ def test_every_fault_of_a_charge_can_be_had_for_its_refunds(fault: str) -> None:
 
 
 def test_only_refunds_turn_bad_after_they_were_good() -> None:
-    turned = {name for name, one in script.REFUND_FAULTS.items() if one.turns_to == "declined"}
+    turned = {
+        name for name, one in sandbox_scripts.REFUND_FAULTS.items() if one.turns_to == "declined"
+    }
     assert turned == {"fails_later"}
-    assert all(one.turns_to != "declined" for one in script.FAULTS.values())
+    assert all(one.turns_to != "declined" for one in sandbox_scripts.FAULTS.values())
 
 
 def test_the_page_about_the_sandbox_names_every_payment_method() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text()
     scripted = {
-        *(f"pm_card_{name}" for name in script.CARDS),
-        *(f"pm_sandbox_{name}" for name in script.FAULTS),
-        *(f"pm_sandbox_refund_{name}" for name in script.REFUND_FAULTS),
+        *(f"pm_card_{name}" for name in sandbox_scripts.CARDS),
+        *(f"pm_sandbox_{name}" for name in sandbox_scripts.FAULTS),
+        *(f"pm_sandbox_refund_{name}" for name in sandbox_scripts.REFUND_FAULTS),
         *(f"pm_sandbox_{name}" for name in ("unavailable_2", "slow_2000", "authorized_for_60")),
-        *(f"pm_sandbox_capture_{name}" for name in script.CAPTURE_FAULTS),
-        *(f"pm_sandbox_cancel_{name}" for name in script.CANCEL_FAULTS),
+        *(f"pm_sandbox_capture_{name}" for name in sandbox_scripts.CAPTURE_FAULTS),
+        *(f"pm_sandbox_cancel_{name}" for name in sandbox_scripts.CANCEL_FAULTS),
         *(f"pm_sandbox_cancel_{name}" for name in ("timeout_after", "timeout_before")),
         *("pm_card_visa", "pm_card_mastercard"),
     }

@@ -9,18 +9,18 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from api.description.schemas import REQUESTS
-from api.edge.errors import problem_of
-from api.routes import endpoints, events
-from api.routes.catalogue import CurrencyPlace, PriceFilters, ProductFilters
+from api.edge.exception_handlers import problem_of
+from api.routes import endpoint_routes, event_routes
+from api.routes.catalog_routes import CurrencyPlace, PriceFilters, ProductFilters
 from api.routes.filters import ChargeFilters, RefundFilters
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
-from infra.billing.contract.requests.price import PriceRequest
-from infra.billing.contract.requests.product import ProductChanges, ProductRequest
-from infra.billing.contract.requests.reading import sentence
-from infra.billing.contract.requests.refund import RefundRequest
-from payments.errors import BillingError
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.inventory_request import InventoryRequest, QuoteRequest
+from infra.billing.contract.requests.price_request import PriceRequest
+from infra.billing.contract.requests.product_request import ProductChanges, ProductRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
+from infra.billing.contract.requests.request_parser import sentence
 from payments.parsing import parse
+from payments.payment_errors import BillingError
 from tests.support.every import every
 
 FOREIGN = re.compile(
@@ -39,8 +39,8 @@ QUERIES = (
     PriceFilters,
     ProductFilters,
     CurrencyPlace,
-    events.Place,
-    endpoints.Place,
+    event_routes.Place,
+    endpoint_routes.Place,
 )
 
 
@@ -136,7 +136,7 @@ def test_of_metadata_names_and_values_are_told_apart(metadata: object, says: str
         (ProductFilters, {"page": "0"}, "page must be a whole number from 1 to 10000000"),
         (CurrencyPlace, {"pageSize": "301"}, "pageSize must be a whole number from 1 to 300"),
         (ChargeFilters, {"limit": "x"}, "limit must be a whole number from 1 to 100"),
-        (endpoints.Place, {"limit": "0"}, "limit must be a whole number from 1 to 100"),
+        (endpoint_routes.Place, {"limit": "0"}, "limit must be a whole number from 1 to 100"),
         (ChargeFilters, {"state": "done"}, "state must be 'pending', 'succeeded' or 'failed'"),
         (ProductFilters, {"active": "maybe"}, "active must be true or false"),
         (ProductFilters, {"order": "up"}, "order must be 'desc' or 'asc'"),

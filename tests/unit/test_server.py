@@ -11,8 +11,8 @@ import pytest
 import uvicorn
 import uvloop
 
-from api import server
-from api.server import Server
+from api import http_server
+from api.http_server import Server
 from tests.support.waiting import patience_s
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ async def until_started(running: Server) -> None:
 def test_a_signal_ends_it_at_once_and_not_with_the_next_date(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server, "DATE_EVERY_S", 3600.0)
+    monkeypatch.setattr(http_server, "DATE_EVERY_S", 3600.0)
 
     async def run() -> Counted:
         running = Counted()
@@ -65,7 +65,7 @@ def test_a_signal_ends_it_at_once_and_not_with_the_next_date(
 
 
 def test_the_date_of_its_answers_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "DATE_EVERY_S", 0.01)
+    monkeypatch.setattr(http_server, "DATE_EVERY_S", 0.01)
 
     async def run() -> None:
         running = Counted()

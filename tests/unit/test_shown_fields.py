@@ -23,16 +23,16 @@ from infra.billing.contract.objects import (
     Resource,
     TimelineEntry,
 )
-from infra.billing.contract.objects.fields import fields_of, is_moment, said_of
+from infra.billing.contract.objects.object_fields import fields_of, is_moment, said_of
 from infra.billing.pending import pending
 from models import WebhookEndpoint
 from models.base import table_of
 from payments.catalog import currencies, quotes
+from payments.catalog.catalog_views import deleted_view, price_view, product_view, quote_view
 from payments.catalog.price_locks import PRICES, PRODUCTS
 from payments.catalog.quotes import Terms
-from payments.catalog.views import deleted_view, price_view, product_view, quote_view
-from payments.errors import InvalidRequest
 from payments.kinds import CHARGE, REFUND
+from payments.payment_errors import InvalidRequest
 from payments.processors import outcomes
 from payments.timeline_entries import Entry
 from payments.views import view_of

@@ -2,7 +2,7 @@
 
 from infra.billing.contract.failures import DECLINES
 from infra.billing.contract.money import exponent
-from payments.processors.stripe import money
+from payments.processors.stripe import stripe_amounts
 from payments.processors.stripe.declines import DECLINE_CODES, ERROR_CODES, our_code
 from tests.support.every import every
 
@@ -57,8 +57,8 @@ def test_one_whole_unit_has_as_many_decimals_as_stripe_gives_it(
     currency: str, decimals: int
 ) -> None:
     whole = 10 ** exponent(currency)
-    assert money.to_stripe(whole, currency) == 10**decimals
-    assert money.from_stripe(10**decimals, currency) == whole
+    assert stripe_amounts.to_stripe(whole, currency) == 10**decimals
+    assert stripe_amounts.from_stripe(10**decimals, currency) == whole
 
 
 @every(
@@ -80,7 +80,7 @@ def test_one_whole_unit_has_as_many_decimals_as_stripe_gives_it(
 def test_what_stripe_takes_of_a_currency(
     currency: str, least: int, most: int | None, multiple_of: int
 ) -> None:
-    limit = money.LIMITS.of(currency)
+    limit = stripe_amounts.LIMITS.of(currency)
     assert limit is not None
     assert (limit.least, limit.most, limit.multiple_of) == (least, most, multiple_of)
 

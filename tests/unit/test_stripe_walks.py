@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from payments.processors.outcomes import Unknown
 from payments.processors.port import Order
-from payments.processors.stripe.transport import AnswerLost
+from payments.processors.stripe.stripe_transport import AnswerLost
 from payments.processors.stripe.walking import ARRIVES_WITHIN, CLOCKS_DIFFER, walk
 
 SENT = 1_800_000_000

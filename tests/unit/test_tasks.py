@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from celery import Celery
 
-import tasks.charges
-import tasks.refunds
-import tasks.sweeps
-import tasks.webhooks  # noqa: F401  # importing the tasks registers them
+import tasks.charge_tasks
+import tasks.refund_tasks
+import tasks.sweep_tasks
+import tasks.webhook_tasks  # noqa: F401  # importing the tasks registers them
 from infra.billing.contract.ids import PREFIXES, Kind
-from infra.billing.contract.requests.charge import ChargeRequest
-from payments.errors import InvalidRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.parsing import parse
-from tasks.requests import NOTHING_ELSE, Wishes
+from payments.payment_errors import InvalidRequest
+from tasks.task_arguments import NOTHING_ELSE, Wishes
 from tests.support.every import every
-from worker.request import BillingTask
+from worker.task_request import BillingTask
 
 ID = "abcd2345" * 4
 SECRET = "ada@example.org"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 from payments.webhooks.target import NOT_PUBLIC, Aim, TargetCheck, TargetRefused
 from tests.support.every import every
 

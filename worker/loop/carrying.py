@@ -13,8 +13,8 @@ from payments.kinds import KINDS
 from payments.lifecycle.executor import Executor
 from service import intake
 from service.database.retrying import is_held_up
-from tasks.requests import id_field, keyed
-from tasks.webhooks import DRAIN, drained, to_drain
+from tasks.task_arguments import id_field, keyed
+from tasks.webhook_tasks import DRAIN, drained, to_drain
 from worker import signing
 from worker.envelope import Call
 from worker.signing import Signatures

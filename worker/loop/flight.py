@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, ClassVar, Protocol
 
-from service.broker import redaction
+from service.broker import task_redaction
 from worker.envelope import Call
-from worker.loop.events import Event
-from worker.request import told_id
+from worker.loop.monitor_events import Event
+from worker.task_request import told_id
 
 
 class Channel(Protocol):
@@ -72,8 +72,8 @@ class Flight:
                 "type": "task-received",
                 "uuid": call.id,
                 "name": call.task,
-                "args": redaction.args_text(call.args),
-                "kwargs": redaction.kwargs_text(call.kwargs),
+                "args": task_redaction.args_text(call.args),
+                "kwargs": task_redaction.kwargs_text(call.kwargs),
                 "root_id": root_id,
                 "parent_id": told_id(call.parent_id),
                 "retries": 0,
@@ -99,8 +99,8 @@ class Flight:
         return {
             "id": self.call.id,
             "name": self.call.task,
-            "args": redaction.args_text(self.call.args),
-            "kwargs": redaction.kwargs_text(self.call.kwargs),
+            "args": task_redaction.args_text(self.call.args),
+            "kwargs": task_redaction.kwargs_text(self.call.kwargs),
             "type": self.call.task,
             "hostname": self.hostname,
             "time_start": time.time() - (time.monotonic() - self.started_at),

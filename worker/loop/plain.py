@@ -16,8 +16,8 @@ from infra.billing.contract import strict_json
 from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.ids import traceparent
 from infra.billing.contract.signatures import MESSAGE_HEADER, message_content
-from payments.access.signatures import Proof
-from tasks.requests import NOTHING_ELSE, Wishes
+from payments.access.message_signatures import Proof
+from tasks.task_arguments import NOTHING_ELSE, Wishes
 from worker.envelope import BODY_MAX_BYTES, DEPTH_MAX, JSON, TASK_ID_MAX, Call
 
 # Larger ones are rare, and not urgent.

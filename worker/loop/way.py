@@ -11,11 +11,11 @@ from celery import bootsteps
 from service import log
 from worker import signing
 from worker.envelope import JSON, Call
-from worker.loop import events, plain
+from worker.loop import monitor_events, plain
 from worker.loop.carrying import TASKS, Carrier
-from worker.loop.events import Event
 from worker.loop.flight import Channel, Flight
 from worker.loop.flights import Flights
+from worker.loop.monitor_events import Event
 from worker.transport.fetching import Fetched
 
 logger = log.get(__name__)
@@ -86,7 +86,7 @@ class LoopWay:
         return left
 
     def _begin(self, flights: Sequence[Flight]) -> None:
-        if events.are_wanted(self._consumer.event_dispatcher):
+        if monitor_events.are_wanted(self._consumer.event_dispatcher):
             self._tell([event for flight in flights for event in flight.begun()])
         self._flights.begin(flights)
 
@@ -155,8 +155,8 @@ class LoopWay:
 
     def _tell(self, new: Sequence[Event]) -> None:
         dispatcher = self._consumer.event_dispatcher
-        if events.are_wanted(dispatcher):
-            events.tell(dispatcher, new)
+        if monitor_events.are_wanted(dispatcher):
+            monitor_events.tell(dispatcher, new)
 
 
 class LoopStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types

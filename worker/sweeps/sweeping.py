@@ -22,7 +22,7 @@ from payments.webhooks.pacing import disabling
 from service import faults, log
 from service.broker.publisher import Publisher
 from service.database.retrying import is_transient
-from service.metrics import catalogue
+from service.metrics import metric_catalogue
 from service.wiring import Services
 from tasks.handlers import Sweep
 from worker.sweeps.looking import Look
@@ -111,9 +111,9 @@ class Sweeper:
             found = self._sweeps[what]()
             result = "made"
         finally:
-            catalogue.SWEEPS.labels(what, result).observe(time.perf_counter() - began_at)
+            metric_catalogue.SWEEPS.labels(what, result).observe(time.perf_counter() - began_at)
             self.on_made()
-        catalogue.SWEPT.labels(what).inc(found)
+        metric_catalogue.SWEPT.labels(what).inc(found)
         return found
 
     def _needed(self) -> Sequence[Sweep]:
@@ -209,7 +209,7 @@ class Sweeper:
 
     def _processors(self) -> int:
         """Fetch and apply the events that wait at each processor; one that can't be reached does
-        not stop the others. `api.routes.processors` gets what processors post to us."""
+        not stop the others. `api.routes.processor_routes` gets what processors post to us."""
         return all_of(partial(self._hear, one) for one in self._services.processors.values())
 
     def _hear(self, processor: Processor) -> int:

@@ -8,19 +8,25 @@ the list that its object belongs to, as in the object's path.
 from collections.abc import Mapping
 from typing import Any
 
-from api.console.actions import approval_actions, catalog, messages, payments, webhooks
+from api.console.actions import (
+    approval_actions,
+    catalog_actions,
+    message_actions,
+    payment_actions,
+    webhook_actions,
+)
 from api.console.actions.action import Action
-from api.console.actions.keys import ACTIONS as KEYS
+from api.console.actions.key_actions import ACTIONS as KEYS
 from api.console.session import Session
 
 ACTIONS: Mapping[tuple[str, str], Action] = {
     (one.of, one.name): one
     for one in (
-        *payments.ACTIONS,
+        *payment_actions.ACTIONS,
         *approval_actions.ACTIONS,
-        *webhooks.ACTIONS,
-        *messages.ACTIONS,
-        *catalog.ACTIONS,
+        *webhook_actions.ACTIONS,
+        *message_actions.ACTIONS,
+        *catalog_actions.ACTIONS,
         *KEYS,
     )
 }

@@ -14,8 +14,8 @@ from api.console.rendering import page
 from api.console.session import Session
 from api.edge.problems import NoSuchPath
 from infra.billing.contract.texts import is_storable
-from payments.errors import InvalidRequest, KeyReused, MoveNotAllowed, Refused
 from payments.parsing import refuse_card_data
+from payments.payment_errors import InvalidRequest, KeyReused, MoveNotAllowed, Refused
 
 # The limit of a reason in the history of a charge.
 WHY_MAX = 255

@@ -8,7 +8,7 @@ from api.console.door import app_state, form, required
 from api.console.rendering import page
 from api.console.safety import origin_of, require_same_site, secured
 from api.console.session import HOME, PATH
-from payments.errors import Refused, Unauthenticated
+from payments.payment_errors import Refused, Unauthenticated
 
 
 async def show(request: Request) -> Response:

@@ -12,7 +12,7 @@ from mcp_types import ToolAnnotations
 from cli import output
 from cli.agent.door import read_tools, write_tools
 from infra.billing.version import __version__
-from local.embedded.server import EmbeddedError
+from local.embedded.embedded_server import EmbeddedError
 from service.data_dir import DataDirError
 from service.settings_errors import SettingsError
 

@@ -65,7 +65,7 @@ def verify() -> Answer:
     """Hold every promise against the database and the statements of processors, right now. Changes
     nothing, and may take minutes where the books are long."""
     from payments.audit import verify as checks
-    from service.database.limits import BOOKS
+    from service.database.database_limits import BOOKS
 
     with database_access.opened(limits=BOOKS) as engine:
         found = [*checks.verify(engine, statements=database_access.statements())]
@@ -133,9 +133,9 @@ def list_disputes(
 
 def list_endpoints(limit: Limit = LIMIT) -> Answer:
     """List the receivers of webhooks, how they do, and why one is held back; without secrets."""
-    from cli.webhooks import endpoint
+    from cli.webhooks import endpoint_commands
 
-    return some(endpoint.every(), limit)
+    return some(endpoint_commands.every(), limit)
 
 
 def list_deliveries(
@@ -148,19 +148,19 @@ def list_deliveries(
     limit: Limit = LIMIT,
 ) -> Answer:
     """List the deliveries of webhooks to an endpoint, newest first."""
-    from payments.webhooks.records import reading
+    from payments.webhooks.records import delivery_queries
 
     asked = {"state": state, "event_type": event_type, "event_id": event_id}
     with database_access.reading() as connection:
         filters = {**asked, **_times(since=since, until=until)}
-        found = reading.every(connection, endpoint_id, filters=filters)
-        return some(map(reading.view, found), limit)
+        found = delivery_queries.every(connection, endpoint_id, filters=filters)
+        return some(map(delivery_queries.view, found), limit)
 
 
 def _payments(kind: Any, filters: Mapping[str, Any], limit: int) -> Answer:
-    from cli.payments import requests
+    from cli.payments import payment_requests
 
-    with requests.listed(kind, filters) as views:
+    with payment_requests.listed(kind, filters) as views:
         return some(views, limit)
 
 

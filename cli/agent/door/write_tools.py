@@ -49,7 +49,7 @@ def tools(actor: str) -> Iterator[tuple[Callable[..., Answer], bool]]:
     ) -> Answer:
         """Give money of a charge back to its customer. It can't be taken back. In the phase
         awaiting_approval it waits for a person."""
-        from cli.payments import requests
+        from cli.payments import payment_requests
         from models.rows import as_refund
         from payments.kinds import REFUND
 
@@ -57,7 +57,7 @@ def tools(actor: str) -> Iterator[tuple[Callable[..., Answer], bool]]:
             charge_id=charge_id, amount=amount, idempotency_key=idempotency_key, producer=producer
         )
         with acting_as(actor, reason):
-            return REFUND.view(as_refund(requests.accept("refund", fields)))
+            return REFUND.view(as_refund(payment_requests.accept("refund", fields)))
 
     def retry_delivery(
         delivery_id: Annotated[str, Field(description="Of `list_deliveries`.")],
@@ -67,7 +67,7 @@ def tools(actor: str) -> Iterator[tuple[Callable[..., Answer], bool]]:
         """Send a webhook again now, whatever became of it, with new retries. Its receiver sees the
         same id as the first time."""
         from payments.webhooks import replays
-        from payments.webhooks.records import reading
+        from payments.webhooks.records import delivery_queries
 
         with acting(reason) as transaction:
             return _once(
@@ -75,7 +75,7 @@ def tools(actor: str) -> Iterator[tuple[Callable[..., Answer], bool]]:
                 "delivery.retry",
                 idempotency_key,
                 {"delivery_id": delivery_id},
-                lambda: reading.view(replays.retry(transaction, delivery_id)),
+                lambda: delivery_queries.view(replays.retry(transaction, delivery_id)),
             )
 
     def resolve(

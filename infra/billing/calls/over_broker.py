@@ -12,11 +12,11 @@ from infra.billing import arguments
 from infra.billing.calls.described import Ask, Asked, Change, Create, Get
 from infra.billing.calls.stepwise import Publish, Steps
 from infra.billing.contract.ids import Kind, id_from_key
-from infra.billing.contract.requests import reading
+from infra.billing.contract.requests import request_parser
 from infra.billing.contract.requests.by_kind import CANCEL_TASK, CAPTURE_TASK, MODELS
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.fields import Asked as AskedModel
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.request_fields import Asked as AskedModel
 from infra.billing.contract.requests.rules import MAYBE_A_REPEAT
 from infra.billing.errors import BillingError, InvalidRequest, ReadingNeedsHttp, Unavailable
 from infra.billing.message import QUEUE, Message, call, message, signed
@@ -103,7 +103,7 @@ class OverBroker:
         metadata = given.get("metadata")
         if type(metadata) is not dict and isinstance(metadata, Mapping):
             given["metadata"] = dict(metadata)
-        return arguments.checked(reading.parse, model, given, day=MAYBE_A_REPEAT)
+        return arguments.checked(request_parser.parse, model, given, day=MAYBE_A_REPEAT)
 
     def _answers(
         self, kind: Kind, asked: Sequence[Mapping[str, Any]]

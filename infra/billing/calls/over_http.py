@@ -18,7 +18,7 @@ from infra.billing.calls.stepwise import Answer, NoAnswer, Pause, Send, Steps
 from infra.billing.contract.ids import Kind
 from infra.billing.contract.retry_after import retry_after_s
 from infra.billing.errors import BillingError, Unavailable
-from infra.billing.problems import error_of
+from infra.billing.problem_errors import error_of
 from infra.billing.retries import Failure
 from infra.billing.values import carried, segment
 from infra.billing.version import __version__

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from infra.billing.receiver_check.cases import CASES, FORGED, Case
-from infra.billing.receiver_check.faults import FAULTS, Fault, Weight, refuses_valid
+from infra.billing.receiver_check.receiver_faults import FAULTS, Fault, Weight, refuses_valid
 
 SLOW = 1 / 3  # of the time for which the service waits
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapp
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from infra.billing.contract.events import ONLY_BY_NAME
+from infra.billing.contract.event_types import ONLY_BY_NAME
 from infra.billing.contract.objects import Event
 from infra.billing.contract.signatures import SEQUENCE_HEADER
 from infra.billing.errors import InvalidRequest

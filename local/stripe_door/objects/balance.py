@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from local.stripe_door.objects import events
-from local.stripe_door.request import Request
+from local.stripe_door.objects import event_snapshots
 from local.stripe_door.shapes import Object, new_id
+from local.stripe_door.stripe_request import Request
 
 # The list price in the United States (stripe.com/pricing): 2.9 % and 30 cents; 15.00 for a dispute.
 FEE_PER_MILLE, FEE_FIXED, FEE_DISPUTE = 29, 30, 1500
@@ -143,7 +143,7 @@ def _payout(request: Request, currency: str, entries: list[Object]) -> Object:
         one["_payout"] = payout["id"]
         request.store.put(one)
     request.store.put(payout)
-    events.tell(request, "payout.created", payout)
-    events.tell(request, "payout.paid", payout)
-    events.tell(request, "payout.reconciliation_completed", payout)
+    event_snapshots.tell(request, "payout.created", payout)
+    event_snapshots.tell(request, "payout.paid", payout)
+    event_snapshots.tell(request, "payout.reconciliation_completed", payout)
     return payout

@@ -2,10 +2,10 @@
 
 from local.stripe_door import cards
 from local.stripe_door.cards import Card, Decline
-from local.stripe_door.objects import charges, customers, events, turns
-from local.stripe_door.request import Request
+from local.stripe_door.objects import customers, event_snapshots, stripe_charges, turns
 from local.stripe_door.shapes import Object, shown
-from local.stripe_door.wire.errors import Refused, card_error
+from local.stripe_door.stripe_request import Request
+from local.stripe_door.wire.stripe_errors import Refused, card_error
 
 NOT_AUTHENTICATED = Decline(
     "payment_intent_authentication_failure",
@@ -35,16 +35,16 @@ def execute(request: Request, intent: Object, method: Object) -> Refused | None:
     """Ask the bank; returns the error of a decline."""
     card = customers.card_of(method)
     if card.late:
-        charge = charges.make(request, intent, method, card, "pending")
+        charge = stripe_charges.make(request, intent, method, card, "pending")
         intent |= {"latest_charge": charge["id"], "status": "processing", "processing": _WAITS}
         request.store.put(intent)
-        events.tell(request, "charge.pending", charge)
-        events.tell(request, "payment_intent.processing", intent)
+        event_snapshots.tell(request, "charge.pending", charge)
+        event_snapshots.tell(request, "payment_intent.processing", intent)
         turns.arrange(request, f"payment_{card.late}", intent["id"], after_s=cards.LATE_S)
         return None
     if card.decline:
         return fail(request, intent, method, card, card.decline)
-    charge = charges.make(request, intent, method, card, "succeeded")
+    charge = stripe_charges.make(request, intent, method, card, "succeeded")
     intent["latest_charge"] = charge["id"]
     if intent["capture_method"] == "manual":
         _authorize(request, intent, charge)
@@ -67,9 +67,9 @@ def fail(request: Request, intent: Object, method: Object, card: Card, decline: 
     }
     if decline is not NOT_AUTHENTICATED:
         declined = Card(card.number, card.brand, card.country, card.funding, decline)
-        charge = charges.make(request, intent, method, declined, "failed")
+        charge = stripe_charges.make(request, intent, method, declined, "failed")
         error["charge"] = intent["latest_charge"] = charge["id"]
-        events.tell(request, "charge.failed", charge)
+        event_snapshots.tell(request, "charge.failed", charge)
     last = Refused(402, error).error
     intent |= {
         "last_payment_error": last,
@@ -79,7 +79,7 @@ def fail(request: Request, intent: Object, method: Object, card: Card, decline: 
         "status": "requires_payment_method",
     }
     request.store.put(intent)
-    events.tell(request, "payment_intent.payment_failed", intent)
+    event_snapshots.tell(request, "payment_intent.payment_failed", intent)
     more = {name: value for name, value in last.items() if name not in ("type", "doc_url")}
     return card_error(**more, payment_intent=shown(intent))
 
@@ -101,7 +101,7 @@ def _ask_customer(request: Request, intent: Object) -> None:
         }
     intent |= {"next_action": action, "status": "requires_action", "_return_url": return_url}
     request.store.put(intent)
-    events.tell(request, "payment_intent.requires_action", intent)
+    event_snapshots.tell(request, "payment_intent.requires_action", intent)
 
 
 def authenticated(request: Request, intent: Object, *, passes: bool) -> None:
@@ -124,7 +124,7 @@ def late_success(request: Request) -> None:
     intent = _waiting(request)
     if intent["status"] != "processing":
         return
-    charge = charges.of(request, intent)
+    charge = stripe_charges.of(request, intent)
     intent["processing"] = None
     if intent["capture_method"] == "manual":
         _authorize(request, intent, charge)
@@ -139,7 +139,7 @@ def late_decline(request: Request) -> None:
         return
     method = customers.found_method(request, intent["payment_method"])
     card = customers.card_of(method)
-    waited = charges.of(request, intent)
+    waited = stripe_charges.of(request, intent)
     waited["status"] = "failed"
     request.store.put(waited)
     fail(request, intent, method, card, card.decline or cards.GENERIC)
@@ -156,17 +156,17 @@ def _authorize(request: Request, intent: Object, charge: Object) -> None:
     intent |= {"amount_capturable": intent["amount"], "status": "requires_capture"}
     request.store.put(charge)
     request.store.put(intent)
-    events.tell(request, "charge.succeeded", charge)
-    events.tell(request, "payment_intent.amount_capturable_updated", intent)
-    turns.arrange(request, "hold_expires", intent["id"], after_s=charges.CAPTURE_WITHIN_S)
+    event_snapshots.tell(request, "charge.succeeded", charge)
+    event_snapshots.tell(request, "payment_intent.amount_capturable_updated", intent)
+    turns.arrange(request, "hold_expires", intent["id"], after_s=stripe_charges.CAPTURE_WITHIN_S)
 
 
 def _succeed(request: Request, intent: Object, charge: Object) -> None:
-    charges.collect(request, charge, intent["amount"])
+    stripe_charges.collect(request, charge, intent["amount"])
     intent |= {"amount_received": intent["amount"], "status": "succeeded"}
     request.store.put(intent)
-    events.tell(request, "charge.succeeded", charge)
-    events.tell(request, "payment_intent.succeeded", intent)
+    event_snapshots.tell(request, "charge.succeeded", charge)
+    event_snapshots.tell(request, "payment_intent.succeeded", intent)
 
 
 TURNS = {"payment_succeeds": late_success, "payment_declines": late_decline}

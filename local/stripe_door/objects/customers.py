@@ -4,12 +4,12 @@ from typing import Any
 
 from local.stripe_door import cards
 from local.stripe_door.cards import Card, card_named
-from local.stripe_door.faults import fault_named
-from local.stripe_door.objects import events
-from local.stripe_door.request import Request
+from local.stripe_door.injected_faults import fault_named
+from local.stripe_door.objects import event_snapshots
 from local.stripe_door.shapes import Object, new_id
 from local.stripe_door.store import Store
-from local.stripe_door.wire.errors import card_error, invalid, missing
+from local.stripe_door.stripe_request import Request
+from local.stripe_door.wire.stripe_errors import card_error, invalid, missing
 
 
 def create(request: Request) -> Object:
@@ -48,7 +48,7 @@ def create(request: Request) -> Object:
     request.store.put(customer)
     if method := request.param("payment_method"):
         _attach(request, found_method(request, method), customer)
-    events.tell(request, "customer.created", customer)
+    event_snapshots.tell(request, "customer.created", customer)
     return customer
 
 
@@ -100,7 +100,7 @@ def attach(request: Request) -> Object:
 def detach(request: Request) -> Object:
     method = found_method(request, request.target, param="id", status=404)
     method["customer"] = None
-    events.tell(request, "payment_method.detached", method)
+    event_snapshots.tell(request, "payment_method.detached", method)
     return request.store.put(method)
 
 
@@ -132,7 +132,7 @@ def _attach(request: Request, method: Object, customer: Object) -> Object:
             card.decline.code, card.decline.message, decline_code=card.decline.decline_code
         )
     method["customer"] = customer["id"]
-    events.tell(request, "payment_method.attached", method)
+    event_snapshots.tell(request, "payment_method.attached", method)
     return request.store.put(method)
 
 

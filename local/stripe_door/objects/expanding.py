@@ -4,9 +4,9 @@ from copy import deepcopy
 from typing import Any
 
 from local.stripe_door.objects.lists import LISTINGS
-from local.stripe_door.request import Request
 from local.stripe_door.shapes import Object, kind_of, shown
-from local.stripe_door.wire.errors import Refused, invalid
+from local.stripe_door.stripe_request import Request
+from local.stripe_door.wire.stripe_errors import Refused, invalid
 
 DEPTH_MAX = 4
 # What can be expanded, and is None as long as there is none.

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.stripe_door.objects import balance
-from local.stripe_door.request import Request
 from local.stripe_door.shapes import Object
+from local.stripe_door.stripe_request import Request
 from local.stripe_door.wire import forms
-from local.stripe_door.wire.errors import invalid, missing
 from local.stripe_door.wire.forms import Read, Takes
+from local.stripe_door.wire.stripe_errors import invalid, missing
 
 LIMIT, LIMIT_MAX = 10, 100
 

@@ -2,11 +2,17 @@
 
 from typing import Any
 
-from local.stripe_door.objects import charges, confirming, customers, events, money
-from local.stripe_door.request import Request
+from local.stripe_door.objects import (
+    amount_limits,
+    confirming,
+    customers,
+    event_snapshots,
+    stripe_charges,
+)
 from local.stripe_door.shapes import Object, new_id, shown
 from local.stripe_door.store import Store
-from local.stripe_door.wire.errors import Refused, invalid, missing
+from local.stripe_door.stripe_request import Request
+from local.stripe_door.wire.stripe_errors import Refused, invalid, missing
 
 CANCELABLE = (
     "requires_payment_method", "requires_capture", "requires_confirmation", "requires_action",
@@ -35,14 +41,14 @@ def create(request: Request) -> Object:
                     " `confirm` is set to true.",
                     param=name,
                 )
-    amount, currency = money.read(request)
+    amount, currency = amount_limits.read(request)
     if customer := request.param("customer"):
         customers.found(request.store, customer)
     method = _method(request)
     if request.param("confirm") and method is None:
         raise _needs_method()
     intent = request.store.put(_new(request, amount, currency, method))
-    events.tell(request, "payment_intent.created", intent)
+    event_snapshots.tell(request, "payment_intent.created", intent)
     if request.param("confirm"):
         confirming.confirm(request, intent)
     return intent
@@ -89,8 +95,9 @@ def capture(request: Request) -> Object:
             executed=True,
             payment_intent=shown(intent),
         )
-    charge, is_last = charges.of(request, intent), request.params.get("final_capture") is not False
-    if not is_last and not charges.is_in_parts(charge):
+    charge = stripe_charges.of(request, intent)
+    is_last = request.params.get("final_capture") is not False
+    if not is_last and not stripe_charges.is_in_parts(charge):
         raise invalid(
             "This PaymentIntent can't be captured several times: multicapture is not available.",
             param="final_capture",
@@ -102,12 +109,12 @@ def capture(request: Request) -> Object:
             param="amount_to_capture",
             code="parameter_invalid_integer",
         )
-    if charges.is_in_parts(charge):
-        charges.collect_part(request, charge, amount, is_last=is_last)
-        events.tell(request, "charge.updated", charge)
+    if stripe_charges.is_in_parts(charge):
+        stripe_charges.collect_part(request, charge, amount, is_last=is_last)
+        event_snapshots.tell(request, "charge.updated", charge)
         told = "payment_intent.amount_capturable_updated"
     else:
-        charges.collect(request, charge, amount)
+        stripe_charges.collect(request, charge, amount)
         told = ""
     intent |= {
         "amount_capturable": 0 if is_last else intent["amount_capturable"] - amount,
@@ -117,10 +124,10 @@ def capture(request: Request) -> Object:
     if is_last:
         intent["status"] = "succeeded"
     if told:
-        events.tell(request, told, intent)
+        event_snapshots.tell(request, told, intent)
     if is_last:
-        events.tell(request, "charge.captured", charge)
-        events.tell(request, "payment_intent.succeeded", intent)
+        event_snapshots.tell(request, "charge.captured", charge)
+        event_snapshots.tell(request, "payment_intent.succeeded", intent)
     return request.store.put(intent)
 
 
@@ -138,10 +145,10 @@ def cancel(request: Request) -> Object:
 def end(request: Request, intent: Object, reason: str | None) -> None:
     """It is canceled, for this reason."""
     if intent["status"] == "requires_capture":
-        charge = charges.of(request, intent)
+        charge = stripe_charges.of(request, intent)
         charge |= {"amount_refunded": charge["amount"], "refunded": True}
         request.store.put(charge)
-        events.tell(
+        event_snapshots.tell(
             request, "charge.expired" if reason == "automatic" else "charge.refunded", charge
         )
     intent |= {
@@ -151,7 +158,7 @@ def end(request: Request, intent: Object, reason: str | None) -> None:
         "next_action": None,
         "status": "canceled",
     }
-    events.tell(request, "payment_intent.canceled", request.store.put(intent))
+    event_snapshots.tell(request, "payment_intent.canceled", request.store.put(intent))
 
 
 def expire(request: Request) -> None:
@@ -161,7 +168,7 @@ def expire(request: Request) -> None:
         return
     if intent["amount_received"]:
         intent |= {"amount_capturable": 0, "status": "succeeded"}
-        events.tell(request, "payment_intent.succeeded", request.store.put(intent))
+        event_snapshots.tell(request, "payment_intent.succeeded", request.store.put(intent))
     else:
         end(request, intent, "automatic")
 

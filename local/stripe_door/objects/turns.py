@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable
 
-from local.stripe_door.request import Request
 from local.stripe_door.shapes import new_id
+from local.stripe_door.stripe_request import Request
 
 Turn = Callable[[Request], None]
 

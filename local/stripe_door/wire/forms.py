@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.stripe_door.wire.errors import invalid
+from local.stripe_door.wire.stripe_errors import invalid
 
 Read = Callable[[str, Any], Any]
 # What an endpoint takes, and how each of it is read.

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local.stripe_door.faults import Fault
+from local.stripe_door.injected_faults import Fault
 
 # For how long a caller that hears nothing is kept on the line; longer than any of them waits.
 SILENCE_S = 120.0

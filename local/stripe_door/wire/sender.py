@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from local.stripe_door.faults import Fault
+from local.stripe_door.injected_faults import Fault
 from local.stripe_door.shapes import Object, shown
 
 TIMEOUT_S = 10.0

@@ -16,7 +16,7 @@ from payments.audit.reconcile.differences import Difference
 from payments.kinds import KINDS
 from payments.lifecycle import reports
 from payments.lifecycle.backoff import Dice
-from payments.lifecycle.reading import some
+from payments.lifecycle.payment_queries import some
 from payments.lifecycle.settlement import Policy
 from payments.processors.outcomes import Succeeded
 from payments.processors.port import ProcessorEvent

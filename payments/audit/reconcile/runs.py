@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as insert_new
 from models import ReconciledRecord, Reconciliation
 from models.base import as_rows, given, table_of
 from payments.audit.reconcile.terms import REACH_MAX, SKEW, Terms
-from payments.errors import BillingError
 from payments.parsing import refuse_card_data
+from payments.payment_errors import BillingError
 from payments.processors.port import Record
 from payments.transaction import Transaction
 

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from infra.billing.contract.words import Waiting
 from models.rows import LifecycleRow
 from payments.acting import Acting
 from payments.catalog.quotes import Terms
-from payments.errors import InvalidRequest
 from payments.intake.judging import judge
 from payments.intake.timing import ANY_TIME, Timing
 from payments.lifecycle.claims import Claimed, Lease
-from payments.processors.limits import ANYTHING, MoneyLimits
+from payments.payment_errors import InvalidRequest
+from payments.processors.processor_limits import ANYTHING, MoneyLimits
 from payments.processors.registry import Processors
 
 

@@ -21,7 +21,7 @@ from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import NewCharge, as_asked, judge_terms
 from payments.lifecycle.accepting.charge_rows import GIVEN, asked_columns, times
 from payments.lifecycle.accepting.pending_events import is_subscribed_to
-from payments.processors.limits import MoneyLimits
+from payments.processors.processor_limits import MoneyLimits
 from payments.transaction import Transaction
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Float, FromClause, and_, case, func, literal, select
 from sqlalchemy.dialects import postgresql
 
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from models.base import as_rows, given, seconds
 from models.rows import ChargeRow
 from models.states import Phase, State

@@ -6,13 +6,12 @@ from typing import Any
 
 from sqlalchemy import func, literal, select
 
-from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
 from models.base import as_rows, given, id_among
 from models.rows import ChargeRow
 from models.states import State
 from payments.catalog.price_resolver import PriceResolver
 from payments.catalog.quotes import Terms
-from payments.errors import ReferenceInUse, Refused
 from payments.intake.timing import ANY_TIME, objections
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import Accepted, NewCharge, as_asked, judge_terms
@@ -20,7 +19,8 @@ from payments.lifecycle.accepting.charge_rows import columns, insert
 from payments.lifecycle.accepting.pending_events import publish_pending
 from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.claims import Claimed, charge_order
-from payments.processors.limits import NO_LIMITS, MoneyLimits
+from payments.payment_errors import ReferenceInUse, Refused
+from payments.processors.processor_limits import NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction
 
 # TRIES: the charge that held a reference may have failed in the meantime, so each is tried twice.

@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from sqlalchemy import func, update
 
 from infra.billing.contract.ids import id_from_key
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from models.base import id_among
 from models.rows import ChargeRow
 from models.states import State
-from payments.errors import Refused
 from payments.kinds import REFUND
 from payments.lifecycle.accepting import refunds
 from payments.lifecycle.accepting.asked import NewRefund
 from payments.lifecycle.locks import hold_charges
-from payments.lifecycle.reading import fingerprints
+from payments.lifecycle.payment_queries import fingerprints
 from payments.parsing import parse
+from payments.payment_errors import Refused
 from payments.processors.port import FoundRefund
 from payments.transaction import Transaction
 

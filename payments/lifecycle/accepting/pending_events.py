@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, FromClause, case
 from payments.access.scopes import owner, owner_in
 from payments.kinds import Kind, KindOf, R
 from payments.transaction import Transaction
-from payments.webhooks.events import Fact, is_named_by_anybody, publish
+from payments.webhooks.outbox import Fact, is_named_by_anybody, publish
 
 
 def first_sequence(kind: Kind, new: FromClause) -> ColumnElement[int]:

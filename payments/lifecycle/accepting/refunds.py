@@ -11,14 +11,13 @@ from typing import Any
 from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from models.base import as_rows, given, id_among
 from models.rows import ChargeRow, RefundRow
 from models.states import Phase, State
 from payments.access.scopes import may_refund, other_producer
 from payments.approval_policy import NOTHING, Approvals
 from payments.catalog.stock import to_restock, units_out
-from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge, Refused
 from payments.intake.judging import judge
 from payments.intake.timing import objections
 from payments.kinds import REFUND
@@ -35,7 +34,8 @@ from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.approving.holding_back import asked_by, hold_back
 from payments.lifecycle.locks import hold_charges
 from payments.parsing import judged
-from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
+from payments.payment_errors import ChargeNotRefundable, NotFound, RefundExceedsCharge, Refused
+from payments.processors.processor_limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction
 
 

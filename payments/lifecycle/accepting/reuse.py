@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from models.rows import LifecycleRow
-from payments.errors import KeyReused
+from payments.payment_errors import KeyReused
 
 # Fields that are kept as they were requested, new ones included: the refusal names no other. The
 # amount of a charge by price is computed, and a price may have been named by its lookup key, so

@@ -18,12 +18,12 @@ from models.states import Phase, State, status_of
 from payments.access import audit_log
 from payments.acting import Acting
 from payments.catalog.stock import hold_prices_of
-from payments.errors import InvalidRequest, MoveNotAllowed, NotFound, SecondPersonRequired
 from payments.kinds import REFUND, Kind, kind_of
 from payments.lifecycle import reviews
 from payments.lifecycle.approving import waiting
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moving.moves import Move, move
+from payments.payment_errors import InvalidRequest, MoveNotAllowed, NotFound, SecondPersonRequired
 from payments.transaction import Transaction, first
 from payments.views import standing
 

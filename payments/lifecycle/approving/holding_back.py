@@ -17,9 +17,9 @@ from models.rows import ApprovalRow, ChargeRow, LifecycleRow, RefundRow
 from models.states import Phase
 from payments.acting import Acting, by_message
 from payments.approval_policy import Approvals
-from payments.errors import MoveNotAllowed
 from payments.kinds import REFUND, Kind
 from payments.lifecycle.moving.moves import Move, move
+from payments.payment_errors import MoveNotAllowed
 from payments.transaction import Transaction
 
 

@@ -12,8 +12,8 @@ from infra.billing.contract.words import ApprovalState
 from models import Approval
 from models.base import table_of
 from models.rows import ApprovalRow
-from payments.errors import InvalidRequest, NotFound
 from payments.paging import Listing
+from payments.payment_errors import InvalidRequest, NotFound
 from payments.transaction import first
 from payments.views import view_of
 

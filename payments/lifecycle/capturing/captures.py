@@ -13,7 +13,7 @@ from datetime import timedelta
 from sqlalchemy import bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from infra.billing.contract.requests.capture import CaptureRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
 from models import Capture
 from models.base import id_among, table_of
 from models.rows import CaptureRow, ChargeRow
@@ -23,13 +23,6 @@ from payments.access.audit_log import Action
 from payments.access.scopes import OPERATOR, Access, owner
 from payments.acting import Acting
 from payments.amounts import in_words
-from payments.errors import (
-    CaptureExceedsCharge,
-    ChargeNotCapturable,
-    KeyReused,
-    NotFound,
-    Refused,
-)
 from payments.intake import rejections
 from payments.intake.judging import judge
 from payments.intake.timing import ANY_TIME, Timing, objections
@@ -39,10 +32,17 @@ from payments.lifecycle.capturing.authorizations import is_capturing
 from payments.lifecycle.locks import locked
 from payments.lifecycle.moving.moves import Move, move
 from payments.parsing import refusal_of
-from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
+from payments.payment_errors import (
+    CaptureExceedsCharge,
+    ChargeNotCapturable,
+    KeyReused,
+    NotFound,
+    Refused,
+)
+from payments.processors.processor_limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction
 from payments.views import charge_view, standing
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 
 # A day is enough to capture by hand what was forgotten. An authorization that is shorter than a day
 # is announced at once.

@@ -21,7 +21,6 @@ from models.rows import LifecycleRow, as_charge, as_refund, changed
 from models.states import Phase, State, Status, status_of
 from payments.access.scopes import owner
 from payments.catalog import stock
-from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
 from payments.ledger.postings import Change, post
 from payments.lifecycle.capturing.charge_columns import (
@@ -34,10 +33,11 @@ from payments.lifecycle.locks import locked
 from payments.lifecycle.moving.after_move import UNLEASED, after
 from payments.lifecycle.moving.move_events import event_of
 from payments.lifecycle.waiting_refunds import unapproved_of, wake_refunds_of
+from payments.payment_errors import BillingError
 from payments.processors.advice import Advised
 from payments.processors.outcomes import Fees
 from payments.transaction import Moved, Transaction
-from payments.webhooks.events import Fact, publish
+from payments.webhooks.outbox import Fact, publish
 from payments.writes import Write
 
 # A request for approval in these ends when they are left; also when they are entered again, as a

@@ -17,7 +17,7 @@ from payments.processors.sandbox.ledger import (
     everything_moved,
     moved_for,
 )
-from payments.processors.sandbox.processor import Sandbox, one_at_a_time
+from payments.processors.sandbox.sandbox_processor import Sandbox, one_at_a_time
 from payments.processors.sandbox.transitions import complete, decline
 
 __all__ = [

@@ -16,7 +16,7 @@ from models.base import as_rows, given, seconds, table_of
 from models.rows import SandboxRequestRow
 from models.sandbox import SandboxEvent
 from payments.processors.outcomes import Disputed, Fees
-from payments.processors.sandbox.script import LATE_S, script_for
+from payments.processors.sandbox.sandbox_scripts import LATE_S, script_for
 from payments.views import moment
 
 # Banks give a merchant one to three weeks.

@@ -18,12 +18,12 @@ from models.base import as_rows, given, id_among, seconds
 from models.rows import SandboxRequestRow
 from payments.processors.outcomes import Found, NotFound
 from payments.processors.port import Order
-from payments.processors.sandbox import cancels, captures, ledger
+from payments.processors.sandbox import ledger, sandbox_cancels, sandbox_captures
 from payments.processors.sandbox.aftermath import foresee
-from payments.processors.sandbox.answers import KEY_REUSED, Answer, outcome_of
-from payments.processors.sandbox.events import tell
-from payments.processors.sandbox.refunds import refundables
-from payments.processors.sandbox.requests import (
+from payments.processors.sandbox.sandbox_answers import KEY_REUSED, Answer, outcome_of
+from payments.processors.sandbox.sandbox_events import tell
+from payments.processors.sandbox.sandbox_refunds import refundables
+from payments.processors.sandbox.sandbox_requests import (
     ASKED,
     COLUMNS,
     REQUESTS,
@@ -60,7 +60,7 @@ def apply(
     for wave in _waves(instructions):
         executed = _execute(connection, _orders(wave, "execute"), memory)
         found = _look_up(connection, _orders(wave, "look_up"))
-        canceled = cancels.cancel(connection, _orders(wave, "cancel"))
+        canceled = sandbox_cancels.cancel(connection, _orders(wave, "cancel"))
         for place, instruction in wave.items():
             source = {"execute": executed, "look_up": found, "cancel": canceled}[instruction.verb]
             answers[place] = source[instruction.order.key]
@@ -137,9 +137,9 @@ def _execute(
         else:
             answers[key] = Answer(outcome_of(row))
 
-    charges = captures.hold_charges(connection, undecided)
+    charges = sandbox_captures.hold_charges(connection, undecided)
     to_capture = [order for order in undecided if order.kind == "capture"]
-    answers |= captures.capture(connection, to_capture, rows, charges)
+    answers |= sandbox_captures.capture(connection, to_capture, rows, charges)
     verdicts = _decide(connection, [o for o in undecided if o.kind != "capture"], rows)
     executed += [
         (decided(rows[key], verdict.standing), verdict) for key, verdict in verdicts.items()
@@ -199,7 +199,9 @@ def _look_up(connection: Connection, orders: Sequence[Order]) -> dict[str, Answe
     if due:
         turn_these(connection, due)
         rows = _find(connection, keys)
-    captured = captures.look_up(connection, [o for o in orders if o.kind == "capture"], rows)
+    captured = sandbox_captures.look_up(
+        connection, [o for o in orders if o.kind == "capture"], rows
+    )
     others = [order for order in orders if order.kind != "capture"]
     return captured | {order.key: Answer(_found(order, rows.get(order.key))) for order in others}
 

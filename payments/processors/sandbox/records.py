@@ -15,7 +15,7 @@ from models.base import table_of
 from models.sandbox import SandboxMovement, SandboxRequest
 from payments.processors.port import Record
 from payments.processors.sandbox.aftermath import fees_of
-from payments.processors.sandbox.script import script_for
+from payments.processors.sandbox.sandbox_scripts import script_for
 
 PAGE = 1_000
 _PAYOUT = re.compile(r"sbx_po_([0-9]{8})_([A-Z]{3})")

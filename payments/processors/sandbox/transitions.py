@@ -19,10 +19,10 @@ from sqlalchemy import (
 from models.base import id_among, table_of
 from models.rows import SandboxRequestRow
 from models.sandbox import SandboxRequest
-from payments.errors import MoveNotAllowed, NotFound
+from payments.payment_errors import MoveNotAllowed, NotFound
 from payments.processors.sandbox import ledger
-from payments.processors.sandbox.events import tell
-from payments.processors.sandbox.script import AUTHORIZED_FOR, TURNED_DOWN, Status
+from payments.processors.sandbox.sandbox_events import tell
+from payments.processors.sandbox.sandbox_scripts import AUTHORIZED_FOR, TURNED_DOWN, Status
 from payments.transaction import read
 
 _REQUESTS = table_of(SandboxRequest)

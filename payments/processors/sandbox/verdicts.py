@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from infra.billing.contract.ids import random_id
 from models.rows import SandboxRequestRow, changed
 from payments.processors.outcomes import Found
-from payments.processors.sandbox.answers import SERVER_ERROR, Answer, outcome_of
-from payments.processors.sandbox.script import Script
+from payments.processors.sandbox.sandbox_answers import SERVER_ERROR, Answer, outcome_of
+from payments.processors.sandbox.sandbox_scripts import Script
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,6 @@
         └──────► events                 signed, and a hint only: the object is looked up
 """
 
-from payments.processors.stripe.processor import Stripe
+from payments.processors.stripe.stripe_processor import Stripe
 
 __all__ = ["Stripe"]

@@ -18,11 +18,11 @@ import stripe
 from infra.billing.contract.ids import PREFIXES
 from payments.processors.outcomes import Unavailable, Unknown
 from payments.processors.port import Record, RecordKind, RecordsUnavailable
-from payments.processors.stripe.money import from_stripe
 from payments.processors.stripe.ownership import Ownership
 from payments.processors.stripe.parts import amount_of
 from payments.processors.stripe.refusals import COMMON, code_of, outcome_of
 from payments.processors.stripe.standing import metadata_of, our_id
+from payments.processors.stripe.stripe_amounts import from_stripe
 from payments.processors.stripe.wire import CHARGE_ID, INSTALLATION, REFUND_ID, Object, Wire
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ import stripe
 from infra.billing.contract.failures import message_for
 from payments.processors.outcomes import Authorized, Canceled, Declined, Found, Succeeded
 from payments.processors.port import Order
-from payments.processors.stripe.finding import standing
 from payments.processors.stripe.refusals import CAPTURES, outcome_of
 from payments.processors.stripe.standing import capture_before
+from payments.processors.stripe.stripe_lookup import standing
 from payments.processors.stripe.wire import Object, Wire
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from infra.billing.contract.failures import message_for
 from infra.billing.contract.retry_after import retry_after_s
 from payments.processors.outcomes import Declined, Outcome, Unavailable, Unknown
 from payments.processors.stripe.declines import advice_on, our_code
-from payments.processors.stripe.transport import NotSent
+from payments.processors.stripe.stripe_transport import NotSent
 
 # The pauses if we are refused because of our configuration. A quick retry after the fix is not
 # needed, and a thousand waiting charges must not look like an attack.

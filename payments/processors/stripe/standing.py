@@ -31,7 +31,7 @@ from payments.processors.outcomes import (
 )
 from payments.processors.port import Order
 from payments.processors.stripe.declines import advice_on, our_code
-from payments.processors.stripe.money import from_stripe, to_stripe
+from payments.processors.stripe.stripe_amounts import from_stripe, to_stripe
 from payments.processors.stripe.wire import CHARGE_ID, INSTALLATION, REFUND_ID, Object
 
 # Why a PaymentIntent was canceled: on request, or since its payment had failed.

@@ -9,8 +9,8 @@ import stripe
 from stripe import _util as library_log
 
 from payments.processors.port import Order
-from payments.processors.stripe.money import to_stripe
-from payments.processors.stripe.transport import Line, Transport
+from payments.processors.stripe.stripe_amounts import to_stripe
+from payments.processors.stripe.stripe_transport import Line, Transport
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import unquote
 
-from infra.billing.contract.endpoints import MASKED
+from infra.billing.contract.endpoint_checks import MASKED
 
 # Each word of a value that is at least this long is hidden by itself, too: `Bearer`, and then the
 # token. A shorter word is no useful secret, and would match everywhere.

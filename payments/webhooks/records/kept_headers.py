@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from payments.webhooks.bodies import readable
+from payments.webhooks.response_bodies import readable
 
 # Per answer. Twenty is usual; headers beyond that, or longer ones, say nothing about a webhook.
 KEPT_MAX = 50

@@ -14,12 +14,12 @@ from typing import Any
 
 from yarl import URL
 
-from payments.webhooks.bodies import readable
 from payments.webhooks.connection import BODY_BYTES_MAX
 from payments.webhooks.pacing.local_words import RESOLVER_AWAY
 from payments.webhooks.reasons import word_for
 from payments.webhooks.records import phases
 from payments.webhooks.records.phases import DIALLING, Dialling
+from payments.webhooks.response_bodies import readable
 from payments.webhooks.targets.dialling import Dialler
 from payments.webhooks.targets.resolving import Watch
 from payments.webhooks.targets.streams import Stream

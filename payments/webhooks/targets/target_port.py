@@ -6,7 +6,7 @@ from typing import Protocol
 
 from yarl import URL
 
-from infra.billing.contract.endpoints import is_accepted
+from infra.billing.contract.endpoint_checks import is_accepted
 from payments.webhooks.pacing.local_words import LOCAL
 from payments.webhooks.records.phases import NONE, Phases
 from payments.webhooks.targets.streams import Stream
@@ -107,8 +107,9 @@ class Kind:
     """A kind of target.
 
     `schemes` says of each whether it is encrypted, and its port. `check` raises
-    `payments.errors.InvalidRequest` for a URL that it can't use; it runs when an endpoint is saved.
-    `opener` imports the protocol's library lazily, as only a process that delivers needs it.
+    `payments.payment_errors.InvalidRequest` for a URL that it can't use; it runs when an endpoint
+    is saved. `opener` imports the protocol's library lazily, as only a process that delivers needs
+    it.
     """
 
     name: str

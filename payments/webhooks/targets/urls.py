@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from yarl import URL
 
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 
 # Stands for the type of the event in a routing key, such as `charge.succeeded`.
 TYPE = "{type}"

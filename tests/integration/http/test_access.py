@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.app import ROUTES
+from api.asgi_app import ROUTES
 from infra.billing.contract.ids import dispute_id
 from payments.access import scopes
 from payments.processors.outcomes import Disputed, Succeeded

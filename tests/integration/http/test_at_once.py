@@ -12,13 +12,13 @@ from sqlalchemy import Engine, select, text
 
 from api.database import Database
 from api.edge.problems import Held
-from api.intake import Intake
+from api.http_intake import Intake
 from api.taking import Call, Taken
 from models.rows import columns_of
 from payments.access import keys
-from payments.errors import KeyReused, ReferenceInUse, Refused
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import Accepted
+from payments.payment_errors import KeyReused, ReferenceInUse, Refused
 from payments.transaction import Wakes
 from service.database.connecting import AsyncConnection
 from service.settings import Settings

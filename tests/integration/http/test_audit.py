@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.app import ROUTES
+from api.asgi_app import ROUTES
 from tests.support.approvals import an_approval
 from tests.support.every import every
 from tests.support.factories import Till

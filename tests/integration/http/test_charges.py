@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from infra.billing.contract.ids import id_from_key
-from infra.billing.contract.objects.fields import fields_of
-from infra.billing.contract.objects.payments import Charge
+from infra.billing.contract.objects.charge_objects import Charge
+from infra.billing.contract.objects.object_fields import fields_of
 from payments.processors.outcomes import Declined, Succeeded
 from tests.support.every import every
 from tests.support.factories import Till

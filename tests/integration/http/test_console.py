@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from api.console.actions import ACTIONS
-from api.console.app import PAGES
+from api.console.console_app import PAGES
 from payments.access import keys
 from payments.intake import rejections
 from payments.processors.outcomes import Succeeded, Unknown

@@ -6,8 +6,8 @@ import pytest
 
 from infra import billing
 from infra.billing.contract.objects import Delivery, DeliveryAttempt
-from infra.billing.contract.objects.fields import fields_of
-from payments.webhooks.delivery import Deliverer
+from infra.billing.contract.objects.object_fields import fields_of
+from payments.webhooks.delivery_loop import Deliverer
 from service.wiring import asked_together
 from tests.support.every import every
 from tests.support.sdk import sdk_of

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from infra import billing
-from payments.webhooks.delivery import Deliverer
+from payments.webhooks.delivery_loop import Deliverer
 from service.wiring import asked_together
 from tests.support.every import every
 from tests.support.sdk import sdk_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.app import ROUTES
+from api.asgi_app import ROUTES
 from api.description.openapi import document
 from infra.billing.contract.ids import id_from_key
 from tests.support import generated

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import Connection, text
 
-from api.settled import horizon
+from api.list_horizon import horizon
 from payments.catalog import prices, products
 from payments.history import settled
 from payments.lifecycle.accepting import charges, refunds

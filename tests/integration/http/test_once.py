@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.app import ROUTES
+from api.asgi_app import ROUTES
 from tests.support.factories import Till
 from tests.support.web import Caller, Web, insist, made_once
 

@@ -13,8 +13,8 @@ from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from api.app import ROUTES
-from api.description.events import DATA
+from api.asgi_app import ROUTES
+from api.description.event_bodies import DATA
 from api.description.openapi import document
 from tests.support.waiting import patience_s
 from tests.support.web import Caller, Web, ask

@@ -10,7 +10,7 @@ from infra import billing
 from infra.billing.contract.ids import id_from_key
 from payments.access import keys
 from payments.processors.outcomes import Succeeded
-from payments.webhooks.delivery import Deliverer
+from payments.webhooks.delivery_loop import Deliverer
 from service.wiring import asked_together
 from tests.support.acting import Database
 from tests.support.both_clients import threads_only

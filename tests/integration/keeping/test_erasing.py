@@ -13,9 +13,9 @@ from models import Charge, Refund
 from models.base import table_of
 from payments.acting import person
 from payments.audit.verify import is_sound, verify
-from payments.errors import InvalidRequest, KeyReused, MoveNotAllowed
 from payments.keeping import erasing, personal
 from payments.keeping.erasing import Found
+from payments.payment_errors import InvalidRequest, KeyReused, MoveNotAllowed
 from payments.webhooks.replays import replay
 from tests.support.acting import Database
 from tests.support.command import Billing

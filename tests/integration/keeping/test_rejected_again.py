@@ -2,8 +2,8 @@
 
 from sqlalchemy import Engine
 
-from payments.errors import InvalidRequest
 from payments.intake import rejections
+from payments.payment_errors import InvalidRequest
 from tests.integration.keeping.test_retention import count
 from tests.support.acting import Database
 from tests.support.webhooks import rows

@@ -9,10 +9,10 @@ from sqlalchemy import Engine, text
 
 from payments.access.scopes import OPERATOR
 from payments.audit.verify import verify
-from payments.errors import EventsGone
 from payments.history.timeline import timeline
 from payments.keeping import retention
 from payments.keeping.retention import Keep
+from payments.payment_errors import EventsGone
 from payments.transaction import nobody
 from payments.webhooks import feed
 from payments.webhooks.draining.drains import Drained

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 
 from benchmarks.reconcile import PERIOD, SINCE, UNTIL, charge_id, fill
 from payments.audit.reconcile import runs
-from payments.audit.reconcile.reading import PAGE
+from payments.audit.reconcile.record_reader import PAGE
 from payments.audit.reconcile.runs import TakenOver
 from payments.processors.port import Record, RecordsUnavailable
 from payments.processors.sandbox import Sandbox

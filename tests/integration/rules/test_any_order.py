@@ -21,9 +21,9 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine
 
 from models.states import status_of
-from payments.errors import MoveNotAllowed
-from payments.errors import NotFound as NoSuchObject
 from payments.lifecycle.claims import Claimed
+from payments.payment_errors import MoveNotAllowed
+from payments.payment_errors import NotFound as NoSuchObject
 from payments.processors.outcomes import (
     Declined,
     NotFound,

@@ -13,11 +13,11 @@ from sqlalchemy import Engine
 from payments.acting import Acting, by_message, person
 from payments.approval_policy import Approvals
 from payments.audit.verify import verify
-from payments.errors import MoveNotAllowed, NotFound, Refused, SecondPersonRequired
 from payments.lifecycle import reviews
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
 from payments.lifecycle.accepting.refunds import accept
 from payments.lifecycle.approving import deciding, waiting
+from payments.payment_errors import MoveNotAllowed, NotFound, Refused, SecondPersonRequired
 from payments.processors.outcomes import Declined
 from payments.processors.outcomes import NotFound as Unheard
 from tests.support.acting import Database, by

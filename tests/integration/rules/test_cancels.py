@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from payments.access.scopes import Access
-from payments.errors import ChargeNotCancelable, NotFound
 from payments.lifecycle import cancels
 from payments.lifecycle.accepting import charges
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.settlement import GIVE_UP_TRIES
+from payments.payment_errors import ChargeNotCancelable, NotFound
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Canceled,

@@ -10,7 +10,13 @@ import pytest
 from payments.audit.captured import CAPTURES
 from payments.audit.verify import verify
 from payments.audit.witness import CAPTURED
-from payments.errors import (
+from payments.intake import rejections
+from payments.lifecycle.accepting import charges
+from payments.lifecycle.accepting.asked import Accepted
+from payments.lifecycle.capturing import captures
+from payments.lifecycle.capturing.captures import NewCapture
+from payments.lifecycle.settlement import GIVE_UP_TRIES
+from payments.payment_errors import (
     CaptureExceedsCharge,
     ChargeNotCapturable,
     InvalidRequest,
@@ -19,12 +25,6 @@ from payments.errors import (
     NotFound,
     RefundExceedsCharge,
 )
-from payments.intake import rejections
-from payments.lifecycle.accepting import charges
-from payments.lifecycle.accepting.asked import Accepted
-from payments.lifecycle.capturing import captures
-from payments.lifecycle.capturing.captures import NewCapture
-from payments.lifecycle.settlement import GIVE_UP_TRIES
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Authorized,

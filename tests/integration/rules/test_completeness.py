@@ -14,14 +14,14 @@ from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
 
 from cli import make
-from cli.payments import requests as commands
+from cli.payments import payment_requests as commands
 from infra import billing as sdk
 from infra.billing import client
 from infra.billing.calls.described import Create
 from infra.billing.contract.objects import BY_NAME
-from infra.billing.contract.objects.fields import fields_of
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.objects.object_fields import fields_of
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from infra.billing.contract.requests.rules import ANY_DAY
 from infra.billing.pending import pending
 from payments.kinds import KINDS

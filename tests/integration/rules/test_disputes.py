@@ -11,7 +11,7 @@ from payments.access.scopes import Access
 from payments.audit.promises import SETS
 from payments.audit.telling import EVENTS_TELL
 from payments.disputes import lookup
-from payments.errors import InvalidRequest, NotFound
+from payments.payment_errors import InvalidRequest, NotFound
 from payments.processors.outcomes import Disputed, Fees, Succeeded
 from payments.processors.port import ProcessorEvent
 from payments.webhooks import endpoints

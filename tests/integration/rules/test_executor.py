@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from payments.errors import KeyReused
 from payments.kinds import CHARGE
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.executor import Begin, Begun
+from payments.payment_errors import KeyReused
 from payments.processors.outcomes import Found, Outcome, Unavailable
 from payments.processors.port import Order
 from payments.processors.sandbox import Sandbox

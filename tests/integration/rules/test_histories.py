@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from payments.errors import Refused
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
 from payments.lifecycle.claims import Claimed, NotDue
 from payments.lifecycle.executor import Begin
 from payments.lifecycle.settlement import GIVE_UP_TRIES
+from payments.payment_errors import Refused
 from payments.processors.outcomes import (
     Canceled,
     Declined,

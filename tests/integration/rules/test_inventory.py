@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from infra.billing.contract.limits import QUANTITY_MAX
-from infra.billing.contract.requests.inventory import InventoryRequest
+from infra.billing.contract.requests.inventory_request import InventoryRequest
 from payments.audit.stocktaking import STOCK
 from payments.audit.verify import verify
 from payments.catalog import inventory
-from payments.errors import InsufficientInventory, InventoryUnlimited, KeyReused, Refused
+from payments.payment_errors import InsufficientInventory, InventoryUnlimited, KeyReused, Refused
 from payments.processors.outcomes import Declined
 from tests.support.every import every
 from tests.support.factories import SUCCEEDED, Till, a_count, a_key, a_sale

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from payments.errors import KeyReused, ReferenceInUse, RefundExceedsCharge
 from payments.lifecycle.accepting.charges import Accepted
 from payments.lifecycle.accepting.refunds import Accepted as RefundAccepted
 from payments.lifecycle.claims import Claimed, NotDue
+from payments.payment_errors import KeyReused, ReferenceInUse, RefundExceedsCharge
 from payments.processors.outcomes import Declined
 from tests.support.factories import SUCCEEDED, Till, a_charge, a_refund, is_claimed
 from tests.support.threads import at_once

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from payments.errors import BillingError
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.moving.moves import ForbiddenMove
+from payments.payment_errors import BillingError
 from payments.processors.outcomes import (
     Authorized,
     Canceled,

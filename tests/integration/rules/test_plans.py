@@ -20,7 +20,7 @@ from payments.history import search
 from payments.keeping import retention
 from payments.keeping.retention import Keep
 from payments.kinds import CHARGE, REFUND, Kind
-from payments.lifecycle import reading
+from payments.lifecycle import payment_queries
 from payments.lifecycle.accepting import at_once
 from payments.lifecycle.accepting.asked import NewCharge
 from payments.processors.outcomes import Declined
@@ -308,7 +308,7 @@ def test_a_list_of_what_there_are_few_of_reads_few(
     old_till: Till, kind: Kind, filters: dict[str, str]
 ) -> None:
     with explained(old_till.engine) as plans, old_till.engine.connect() as connection:
-        reading.page(connection, kind, filters=filters)
+        payment_queries.page(connection, kind, filters=filters)
     (_, plan), (_, generic) = plans
     for one in (plan, generic):
         used = set(re.findall(r'"Index Name": "(\w+)"', json.dumps(one)))
@@ -331,7 +331,7 @@ def test_a_list_is_planned_for_what_is_asked_for_however_often(old_till: Till) -
     )
     with old_till.engine.connect() as connection:
         for _ in range(12):
-            reading.page(connection, CHARGE, filters={"price_id": "price_" + "a" * 32})
+            payment_queries.page(connection, CHARGE, filters={"price_id": "price_" + "a" * 32})
             search.search(connection, "nobody-has-this")
         assert connection.scalar(prepared) == 0
         assert connection.connection.driver_connection.prepare_threshold is not None

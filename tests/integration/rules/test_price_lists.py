@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from infra.billing.contract.limits import PAGE_MAX
 from payments.catalog import listing
 from payments.catalog.listing import PAGE_SIZE, Listing
-from payments.errors import InvalidRequest
+from payments.payment_errors import InvalidRequest
 from tests.support.every import every
 from tests.support.factories import Till, a_key, a_price
 from tests.support.refusals import refusal, told

@@ -14,10 +14,10 @@ from payments.audit.invariants import OURS
 from payments.audit.stocktaking import STOCK
 from payments.audit.verify import verify
 from payments.catalog import inventory
-from payments.errors import Refused
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.executor import Begin
+from payments.payment_errors import Refused
 from payments.processors.outcomes import (
     Declined,
     Found,

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from infra.billing.contract.ids import MADE_PREFIXES, is_id
-from infra.billing.contract.requests.price import PriceChanges
+from infra.billing.contract.requests.price_request import PriceChanges
 from payments.catalog import price_locks, prices
 from payments.catalog.changes import changes
 from payments.catalog.price_locks import hold
-from payments.errors import PriceInactive, PriceInUse, Refused
 from payments.lifecycle.accepting import charges
 from payments.lifecycle.accepting.charges import Accepted
+from payments.payment_errors import PriceInactive, PriceInUse, Refused
 from payments.processors.outcomes import Declined
 from payments.transaction import Transaction
 from tests.support.every import every

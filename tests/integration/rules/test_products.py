@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from payments.catalog import prices, products
-from payments.errors import ProductInactive, ProductInUse
 from payments.lifecycle.accepting.charges import Accepted
+from payments.payment_errors import ProductInactive, ProductInUse
 from tests.support.every import every
 from tests.support.factories import SUCCEEDED, Till, a_price, a_product, a_sale
 from tests.support.refusals import answer_of, refusal, told

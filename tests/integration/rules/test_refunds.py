@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge
 from payments.lifecycle.accepting import refunds
 from payments.lifecycle.claims import Claimed, NotDue
+from payments.payment_errors import ChargeNotRefundable, NotFound, RefundExceedsCharge
 from payments.processors.outcomes import Declined, Unavailable
 from tests.support.every import every
 from tests.support.factories import (

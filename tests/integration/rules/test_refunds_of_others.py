@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from models.states import Phase, State
 from payments.lifecycle.accepting import refunds
 from payments.lifecycle.claims import Claimed, NotDue

@@ -7,17 +7,21 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api.description.events import event
+from api.description.event_bodies import event
 from api.description.schemas import standing_alone
 from infra.billing.contract.ids import Kind
 from infra.billing.contract.limits import TEXT_MAX
 from infra.billing.contract.objects import RejectedRequest
-from infra.billing.contract.objects.fields import fields_of
+from infra.billing.contract.objects.object_fields import fields_of
 from infra.billing.contract.requests import rules
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
 from payments import parsing, redaction
-from payments.errors import (
+from payments.intake import rejections
+from payments.lifecycle.claims import Claimed
+from payments.lifecycle.executor import Begun
+from payments.parsing import parse
+from payments.payment_errors import (
     ChargeNotRefundable,
     InsufficientInventory,
     InvalidRequest,
@@ -25,10 +29,6 @@ from payments.errors import (
     ReferenceInUse,
     Refused,
 )
-from payments.intake import rejections
-from payments.lifecycle.claims import Claimed
-from payments.lifecycle.executor import Begun
-from payments.parsing import parse
 from payments.processors.outcomes import Declined
 from tests.support.every import every
 from tests.support.factories import (

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from payments.errors import NothingToRestock, Refused
 from payments.lifecycle.claims import Claimed
+from payments.payment_errors import NothingToRestock, Refused
 from payments.processors.outcomes import Declined, Found, NotFound, Pending, Unavailable
 from payments.processors.port import ProcessorEvent
 from tests.support import invariants

@@ -8,9 +8,9 @@ import pytest
 from payments.access.audit_log import NobodyActs
 from payments.acting import person
 from payments.approval_policy import NOTHING
-from payments.errors import InvalidRequest, MoveNotAllowed, Refused
-from payments.errors import NotFound as NoSuchObject
 from payments.lifecycle import reviews
+from payments.payment_errors import InvalidRequest, MoveNotAllowed, Refused
+from payments.payment_errors import NotFound as NoSuchObject
 from payments.processors.outcomes import NotFound
 from tests.support.acting import Database
 from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_refund

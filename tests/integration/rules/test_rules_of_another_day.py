@@ -5,20 +5,20 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import text
 
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.fields import Keyed
-from infra.billing.contract.requests.inventory import InventoryRequest
-from infra.billing.contract.requests.price import PriceRequest
-from infra.billing.contract.requests.product import ProductRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.inventory_request import InventoryRequest
+from infra.billing.contract.requests.price_request import PriceRequest
+from infra.billing.contract.requests.product_request import ProductRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
+from infra.billing.contract.requests.request_fields import Keyed
 from infra.billing.contract.requests.rules import ANY_DAY
 from payments.catalog import inventory, prices, products
-from payments.errors import InvalidRequest, KeyReused, NotFound
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Claimed
 from payments.parsing import parse, read
+from payments.payment_errors import InvalidRequest, KeyReused, NotFound
 from tests.support.every import every
 from tests.support.factories import Till, a_charge, a_key, a_sale, is_claimed
 from tests.support.refusals import refusal

@@ -10,13 +10,12 @@ from infra.billing.contract.limits import QUANTITY_MAX
 from models.states import State
 from payments.catalog.price_locks import hold
 from payments.catalog.stock import follow
-from payments.errors import InsufficientInventory, Refused
 from payments.lifecycle import reports
 from payments.lifecycle.accepting import charges
 from payments.lifecycle.accepting.charges import Accepted
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.settlement import GIVE_UP_TRIES
-from payments.processors.limits import MoneyLimit, MoneyLimits
+from payments.payment_errors import InsufficientInventory, Refused
 from payments.processors.outcomes import (
     Declined,
     Found,
@@ -27,6 +26,7 @@ from payments.processors.outcomes import (
     Unknown,
 )
 from payments.processors.port import ProcessorEvent
+from payments.processors.processor_limits import MoneyLimit, MoneyLimits
 from tests.support.factories import (
     SUCCEEDED,
     TIMEOUT,

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from infra.billing.contract.limits import BEHIND_MAX, MOMENT_AHEAD_MAX
-from payments.errors import InvalidRequest, KeyReused, RequestExpired
 from payments.intake.timing import Timing
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.claims import Claimed, NotDue
 from payments.lifecycle.executor import Begin
 from payments.lifecycle.refund_claims import CHARGE_PENDING_S
+from payments.payment_errors import InvalidRequest, KeyReused, RequestExpired
 from tests.support.acting import by
 from tests.support.factories import Till, a_charge, a_lease, a_refund, a_sale, is_left_alone
 

@@ -15,7 +15,7 @@ from payments.ledger import postings
 from payments.lifecycle import waiting_refunds
 from payments.lifecycle.moving import moves
 from payments.transaction import Database, Transaction
-from payments.webhooks import events
+from payments.webhooks import outbox
 from payments.writes import Write, statement_of
 from tests.support.factories import SUCCEEDED, Till, a_charge, a_refund
 from tests.support.statements import statements_of
@@ -102,7 +102,7 @@ def test_no_parameter_is_called_as_a_column_that_is_written() -> None:
     """SQLAlchemy would take it for a value of that column, in every part that writes its table."""
     parts = (
         moves._NEW_ATTEMPTS,
-        events._PUBLISH,
+        outbox._PUBLISH,
         postings._WRITE,
         waiting_refunds._WAKE_REFUNDS,
         moves._MOVE["charge"],

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import stripe
 
-from local.stripe_door.faults import FAULTS, fault_named
+from local.stripe_door.injected_faults import FAULTS, fault_named
 from tests.support.every import every
 from tests.support.stripe_door import Door, raised, stripe_door
 from tests.support.waiting import slowness, wait_for

@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.billing.contract.objects.approval_objects import Approval
-from infra.billing.contract.objects.audit import AuditEntry
+from infra.billing.contract.objects.audit_objects import AuditEntry
+from infra.billing.contract.objects.charge_objects import Charge, NextAction
 from infra.billing.contract.objects.deliveries import (
     Delivery,
     DeliveryAttempt,
     DeliveryWithAttempts,
 )
-from infra.billing.contract.objects.disputes import Dispute
+from infra.billing.contract.objects.dispute_objects import Dispute
 from infra.billing.contract.objects.explanations import Problem, TimelineEntry
-from infra.billing.contract.objects.fields import constant
 from infra.billing.contract.objects.finds import Find
-from infra.billing.contract.objects.payments import Charge, NextAction
-from infra.billing.contract.objects.refunds import Refund
+from infra.billing.contract.objects.object_fields import constant
+from infra.billing.contract.objects.refund_objects import Refund
 from infra.billing.contract.objects.resource import Resource, WithFacts
 from infra.billing.contract.objects.sales import (
     Currency,

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, get_args
 
 from infra.billing.contract.ids import APPROVAL_PREFIX
-from infra.billing.contract.objects.fields import (
+from infra.billing.contract.objects.object_fields import (
     Amount,
     CurrencyCode,
     Moment,
@@ -11,7 +11,7 @@ from infra.billing.contract.objects.fields import (
     Shown,
     id_pattern,
 )
-from infra.billing.contract.objects.refunds import A_REFUND
+from infra.billing.contract.objects.refund_objects import A_REFUND
 from infra.billing.contract.objects.resource import Resource
 from infra.billing.contract.words import ApprovalOf, ApprovalState
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from infra.billing.contract.events import TYPES
+from infra.billing.contract.event_types import TYPES
 from infra.billing.contract.ids import DELIVERY_PREFIX
-from infra.billing.contract.objects.fields import Moment, OneOf, Shown, id_pattern
+from infra.billing.contract.objects.object_fields import Moment, OneOf, Shown, id_pattern
 from infra.billing.contract.objects.resource import Resource
 from infra.billing.contract.objects.webhook_objects import AN_ENDPOINT, AN_EVENT, EVENT_ID
 from infra.billing.contract.words import DeliveryState, Trigger

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from infra.billing.contract.objects.fields import Moment, OneOf, Shown
-from infra.billing.contract.objects.payments import A_CHARGE
-from infra.billing.contract.objects.refunds import A_REFUND
+from infra.billing.contract.objects.charge_objects import A_CHARGE
+from infra.billing.contract.objects.object_fields import Moment, OneOf, Shown
+from infra.billing.contract.objects.refund_objects import A_REFUND
 from infra.billing.contract.objects.resource import WithFacts
 
 # What an entry may be, in the order in which those are told that were written at one moment, in

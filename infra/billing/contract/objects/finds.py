@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-from infra.billing.contract.objects.fields import Amount, CurrencyCode, Moment, OneOf, Shown
-from infra.billing.contract.objects.payments import A_CHARGE
+from infra.billing.contract.objects.charge_objects import A_CHARGE
+from infra.billing.contract.objects.object_fields import Amount, CurrencyCode, Moment, OneOf, Shown
 from infra.billing.contract.objects.resource import Resource
 
 TYPES = (

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from infra.billing.contract.ids import ID_PATTERN, MADE_PREFIXES
 from infra.billing.contract.limits import QUANTITY_MAX
-from infra.billing.contract.objects.fields import (
+from infra.billing.contract.objects.object_fields import (
     CurrencyCode,
     Metadata,
     Moment,

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from infra.billing.contract import states
+from infra.billing.contract import public_states
 from infra.billing.contract.failures import DECLINES, FAILURES
-from infra.billing.contract.objects.fields import Metadata as AnyMetadata
-from infra.billing.contract.objects.fields import Moment, OneOf, Shown
+from infra.billing.contract.objects.object_fields import Metadata as AnyMetadata
+from infra.billing.contract.objects.object_fields import Moment, OneOf, Shown
 
 STATE = "`pending`, until it is `succeeded` or `failed` for good."
 PHASE = (
@@ -19,7 +19,8 @@ PHASE = (
 )
 
 Phase = Annotated[
-    Annotated[str, OneOf(states.Phase)] | None, Shown(PHASE, pending=states.Phase.QUEUED.value)
+    Annotated[str, OneOf(public_states.Phase)] | None,
+    Shown(PHASE, pending=public_states.Phase.QUEUED.value),
 ]
 FailureCode = Annotated[
     str | None,

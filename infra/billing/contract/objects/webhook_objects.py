@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from infra.billing.contract.endpoints import MASKED
-from infra.billing.contract.events import TYPES, UNASKED_FOR
+from infra.billing.contract.endpoint_checks import MASKED
+from infra.billing.contract.event_types import TYPES, UNASKED_FOR
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.limits import IN_FLIGHT, IN_FLIGHT_MAX, RATE_MAX, RECENT_MAX
-from infra.billing.contract.objects.fields import Moment, OneOf, Shown, id_pattern
-from infra.billing.contract.objects.payments import A_CHARGE
-from infra.billing.contract.objects.refunds import A_REFUND
+from infra.billing.contract.objects.charge_objects import A_CHARGE
+from infra.billing.contract.objects.object_fields import Moment, OneOf, Shown, id_pattern
+from infra.billing.contract.objects.refund_objects import A_REFUND
 from infra.billing.contract.objects.resource import Resource
 from infra.billing.contract.words import (
     DisabledBecause,

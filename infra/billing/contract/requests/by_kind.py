@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from infra.billing.contract.ids import Kind
-from infra.billing.contract.requests.cancel import CancelRequest
-from infra.billing.contract.requests.capture import CaptureRequest
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.fields import Asked
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.cancel_request import CancelRequest
+from infra.billing.contract.requests.capture_request import CaptureRequest
+from infra.billing.contract.requests.charge_request import ChargeRequest
+from infra.billing.contract.requests.refund_request import RefundRequest
+from infra.billing.contract.requests.request_fields import Asked
 
 Request: TypeAlias = ChargeRequest | RefundRequest
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from infra.billing.contract import endpoints
+from infra.billing.contract import endpoint_checks
 from infra.billing.contract.limits import EVENT_IDS_MAX, OVERLAP_MAX_S, OVERLAP_S
 from infra.billing.contract.moments import MOMENT, moment
 from infra.billing.contract.objects.webhook_objects import AN_EVENT, EVENT_ID
-from infra.billing.contract.requests.fields import checked, refused
+from infra.billing.contract.requests.endpoint_request import Repeatable
+from infra.billing.contract.requests.request_fields import checked, refused
 from infra.billing.contract.requests.rules import bounds
-from infra.billing.contract.requests.webhook_endpoint import Repeatable
 from infra.billing.contract.words import ReplayOf
 
 # Where the feed goes on: a bigint.
@@ -35,7 +35,7 @@ class SecretRotation(Repeatable):
     overlap_s: Annotated[
         int,
         Field(json_schema_extra=bounds(0, OVERLAP_MAX_S)),
-        BeforeValidator(lambda value: checked(endpoints.overlap_s, value)),
+        BeforeValidator(lambda value: checked(endpoint_checks.overlap_s, value)),
     ] = Field(
         default=OVERLAP_S,
         description="For this many seconds the previous secret signs, too.",
@@ -50,7 +50,7 @@ class Replay(Repeatable):
         Annotated[
             list[str],
             Field(json_schema_extra=_IDS),
-            BeforeValidator(lambda value: checked(endpoints.event_ids, value)),
+            BeforeValidator(lambda value: checked(endpoint_checks.event_ids, value)),
         ]
         | None
     ) = Field(

@@ -16,10 +16,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from infra.billing.contract.catalog import CURRENCY_PREFIX, check_lookup_key, currency_of
+from infra.billing.contract.catalog_names import CURRENCY_PREFIX, check_lookup_key, currency_of
 from infra.billing.contract.limits import INTERVALS_MAX, LOOKUP_KEY_MAX
 from infra.billing.contract.money import AMOUNT_MAX, is_payable, minor_amount, not_payable
-from infra.billing.contract.requests.fields import Asked, Quantity, checked, refused
+from infra.billing.contract.requests.request_fields import Asked, Quantity, checked, refused
 from infra.billing.contract.requests.rules import (
     between,
     bounds,

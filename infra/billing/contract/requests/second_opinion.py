@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from infra.billing.contract.requests.fields import Asked, LongText
+from infra.billing.contract.requests.request_fields import Asked, LongText
 
 
 class SecondOpinion(Asked):
