@@ -15,7 +15,7 @@ ROOMS, LINES_MAX = {"models", "infra/billing/contract"}, 8
 EDITS: Edits = {
     # What is kept. The migration is written by `python -m service.database.migrate new`.
     "models/webhooks.py": (
-        Edit("    # Headers that every webhook there has", "    team: str | None\n"),
+        Edit("    # Custom headers of every webhook.", "    team: str | None\n"),
     ),
     # What may be asked, and what is shown.
     "infra/billing/contract/requests/endpoint_request.py": (

@@ -14,6 +14,8 @@ class Beat(Sweeper):
     """A beat at whose clock we turn."""
 
     now = 1000.0
+    # The real one is a thread that ends this process when nothing ticks.
+    _watch = SimpleNamespace(is_alive_now=lambda: None)  # type: ignore[assignment]
 
     def clock(self) -> float:  # type: ignore[override]
         return self.now
@@ -22,8 +24,6 @@ class Beat(Sweeper):
 def a_beat(every_s: dict[str, float], run: Callable[[Beat, str], None]) -> Beat:
     """A beat that calls `run` for each task that is due, by its name."""
     app = Celery(set_as_current=False)
-    services = SimpleNamespace(settings=SimpleNamespace(run_dir=None))
-    app.handlers = SimpleNamespace(sweeper=SimpleNamespace(), services=services)
     app.conf.beat_schedule = {
         name: {"task": name, "schedule": seconds} for name, seconds in every_s.items()
     }
