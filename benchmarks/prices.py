@@ -27,10 +27,10 @@ from infra.billing.contract.requests.price_request import PriceRequest
 from infra.billing.contract.requests.product_request import ProductRequest
 from local.embedded import throwaway
 from payments.catalog import listing, prices, products
-from payments.lifecycle import executor
+from payments.lifecycle import database_steps
 from payments.lifecycle.accepting.charges import NewCharge
 from payments.lifecycle.claims import Claimed, lease
-from payments.lifecycle.executor import Begin, Settlement
+from payments.lifecycle.database_steps import Begin, Settlement
 from payments.lifecycle.settlement import Policy, timedelta
 from payments.parsing import parse
 from payments.processors.outcomes import Declined, Succeeded
@@ -109,13 +109,13 @@ def _sell(database: Database, fields: Mapping[str, Any], found: Any = None) -> N
         request = parse(ChargeRequest, {**fields, "idempotency_key": _key()})
         items.append(Begin(mine, new=NewCharge(request, "sandbox", mine)))
     with database.transaction() as transaction:
-        begun = executor.begin(transaction, items, processors=("sandbox",))
+        begun = database_steps.begin(transaction, items, processors=("sandbox",))
     claimed = [one for one in begun if isinstance(one, Claimed)]
     if len(claimed) != BATCH:
         raise RuntimeError(f"{len(claimed)} of {BATCH} were sold")
     outcome = found or Succeeded("sbx_1")
     with database.transaction() as transaction:
-        executor.settle(
+        database_steps.settle(
             transaction,
             [Settlement(one, "charge", outcome) for one in claimed],
             policies={"sandbox": Policy(key_window=timedelta(days=1))},

@@ -19,10 +19,10 @@ from sqlalchemy import Engine
 from models.rows import ChargeRow, LifecycleRow
 from payments.access.vault import Vault
 from payments.approval_policy import Approvals
-from payments.lifecycle import cancels, executor
+from payments.lifecycle import cancels, database_steps
 from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.capturing import captures
-from payments.lifecycle.executor import Begun
+from payments.lifecycle.database_steps import Begun
 from payments.lifecycle.settlement import Policy, policies_of
 from payments.payment_errors import Refused
 from payments.processors.installation import Installation, installation
@@ -217,8 +217,8 @@ class Parts:
     """The parts of the handlers. Crash tests pass parts that die at a chosen line."""
 
     processors: Mapping[str, ProcessorFactory] = field(default_factory=dict)
-    begin: Callable[..., list[Begun]] = executor.begin
-    settle: Callable[..., list[LifecycleRow]] = executor.settle
+    begin: Callable[..., list[Begun]] = database_steps.begin
+    settle: Callable[..., list[LifecycleRow]] = database_steps.settle
     cancel: Callable[..., list[ChargeRow | Refused]] = cancels.cancel
     capture: Callable[..., list[Accepted | Refused]] = captures.accept
     publisher: Callable[[Celery], Publisher] = Publisher

@@ -17,7 +17,8 @@ from payments.lifecycle.calls import Caller, Verb, Watch, within
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Lease
-from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
+from payments.lifecycle.database_steps import Begin, Begun, Settlement
+from payments.lifecycle.executor import Executor
 from payments.lifecycle.settlement import Policy
 from payments.payment_errors import Refused
 from payments.processors.outcomes import Found

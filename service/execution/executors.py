@@ -9,14 +9,15 @@ from typing import Any
 
 from infra.billing.contract.requests.charge_request import ChargeRequest
 from models.rows import ChargeRow, LifecycleRow, as_charge
-from payments.lifecycle import executor
+from payments.lifecycle import database_steps
 from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.blocking import BlockingExecutor
 from payments.lifecycle.calls import Caller
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Lease, lease
-from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
+from payments.lifecycle.database_steps import Begin, Begun, Settlement
+from payments.lifecycle.executor import Executor
 from payments.payment_errors import Refused
 from service.database.group_commit import GroupCommitter
 from service.database.loop_commit import LoopCommitter
@@ -156,4 +157,4 @@ def _price_asked_for(item: Begin) -> str | None:
 
 def _price_charged(item: Settlement) -> str | None:
     """The price whose stock may come back."""
-    return as_charge(item.claimed.row).price_id if executor.may_release(item) else None
+    return as_charge(item.claimed.row).price_id if database_steps.may_release(item) else None

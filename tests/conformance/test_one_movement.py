@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from infra.billing.contract.requests.charge_request import ChargeRequest
 from payments.access.scopes import OPERATOR
 from payments.lifecycle.capturing.captures import NewCapture
-from payments.lifecycle.executor import Settlement
+from payments.lifecycle.database_steps import Settlement
 from payments.processors.outcomes import Declined
 from payments.processors.port import Authorizes, Order, ProcessorEvent
 from tests.support.every import every

@@ -11,7 +11,7 @@ from celery import signals
 from sqlalchemy import Engine, event
 
 from payments.access.vault import Vault
-from payments.lifecycle import cancels, executor
+from payments.lifecycle import cancels, database_steps
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing import captures
 from payments.lifecycle.capturing.captures import NewCapture
@@ -60,15 +60,17 @@ task_handlers.Carrier = MortalCarrier  # type: ignore[misc]  # it is made there
 
 
 def begin(
-    transaction: Transaction, items: Sequence[executor.Begin], **rules: Any
-) -> list[executor.Begun]:
-    begun = executor.begin(transaction, items, **rules)
+    transaction: Transaction, items: Sequence[database_steps.Begin], **rules: Any
+) -> list[database_steps.Begun]:
+    begun = database_steps.begin(transaction, items, **rules)
     die_at("claiming")  # All is written, nothing committed.
     return begun
 
 
-def settle(transaction: Transaction, items: Sequence[executor.Settlement], **rules: Any) -> Any:
-    rows = executor.settle(transaction, items, **rules)
+def settle(
+    transaction: Transaction, items: Sequence[database_steps.Settlement], **rules: Any
+) -> Any:
+    rows = database_steps.settle(transaction, items, **rules)
     die_at("settling")
     return rows
 

@@ -17,14 +17,14 @@ from models.rows import ChargeRow, LifecycleRow, columns_of
 from payments.catalog import inventory, prices, products
 from payments.intake import rejections
 from payments.kinds import kind_of
-from payments.lifecycle import cancels, executor, reports
+from payments.lifecycle import cancels, database_steps, reports
 from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.blocking import BlockingExecutor
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing import captures
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import lease
-from payments.lifecycle.executor import Begin, Begun, Settlement
+from payments.lifecycle.database_steps import Begin, Begun, Settlement
 from payments.lifecycle.settlement import policies_of
 from payments.parsing import parse
 from payments.payment_errors import Refused
@@ -162,11 +162,11 @@ class Counter:
 
     def _begin(self, item: Begin) -> Begun:
         with self.database.transaction() as transaction:
-            return executor.begin(transaction, [item], processors=self._processors)[0]
+            return database_steps.begin(transaction, [item], processors=self._processors)[0]
 
     def _settle(self, item: Settlement) -> LifecycleRow:
         with self.database.transaction() as transaction:
-            (row,) = executor.settle(
+            (row,) = database_steps.settle(
                 transaction, [item], policies=self._policies, dice=random.random
             )
             return row

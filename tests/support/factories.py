@@ -23,13 +23,13 @@ from payments.approval_policy import NOTHING, Approvals
 from payments.catalog import inventory, price_locks, prices, products
 from payments.catalog.changes import changes as changes_of
 from payments.kinds import CHARGE, KINDS, Kind, kind_of
-from payments.lifecycle import cancels, executor, reports, reviews, sweeps
+from payments.lifecycle import cancels, database_steps, reports, reviews, sweeps
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing import captures
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Claimed, Lease, NotDue
-from payments.lifecycle.executor import Begin, Begun, Settlement
+from payments.lifecycle.database_steps import Begin, Begun, Settlement
 from payments.lifecycle.settlement import Policy
 from payments.parsing import parse
 from payments.payment_errors import Refused
@@ -156,7 +156,7 @@ class Till:
 
     def begin(self, *items: Begin) -> list[Begun]:
         with self.database.transaction() as transaction:
-            return executor.begin(
+            return database_steps.begin(
                 transaction, items, processors=self.processors, approvals=self.approvals
             )
 
@@ -179,7 +179,7 @@ class Till:
 
     def settle_all(self, *items: tuple[Claimed, str, Found]) -> list[LifecycleRow]:
         with self.database.transaction() as transaction:
-            return executor.settle(
+            return database_steps.settle(
                 transaction,
                 [Settlement(*item) for item in items],
                 policies=self.policies,

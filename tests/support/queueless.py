@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from infra.billing.contract.requests.charge_request import ChargeRequest
 from infra.billing.contract.requests.refund_request import RefundRequest
 from payments.lifecycle.blocking import BlockingExecutor
-from payments.lifecycle.executor import Settlement
+from payments.lifecycle.database_steps import Settlement
 from payments.processors.port import Processor
 from payments.processors.registry import Processors
 from tests.support.factories import Till, a_lease, kind

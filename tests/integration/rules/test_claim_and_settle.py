@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from payments.lifecycle.claims import Claimed, NotDue
-from payments.lifecycle.executor import Begin
+from payments.lifecycle.database_steps import Begin
 from payments.payment_errors import NotFound as NoSuchObject
 from payments.processors.advice import STOP
 from payments.processors.outcomes import (

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from payments.kinds import CHARGE
 from payments.lifecycle.claims import Claimed
-from payments.lifecycle.executor import Begin, Begun
+from payments.lifecycle.database_steps import Begin, Begun
 from payments.payment_errors import KeyReused
 from payments.processors.outcomes import Found, Outcome, Unavailable
 from payments.processors.port import Order

@@ -9,7 +9,7 @@ from typing import Any
 
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
 from payments.lifecycle.claims import Claimed, NotDue
-from payments.lifecycle.executor import Begin
+from payments.lifecycle.database_steps import Begin
 from payments.lifecycle.settlement import GIVE_UP_TRIES
 from payments.payment_errors import Refused
 from payments.processors.outcomes import (

@@ -15,8 +15,8 @@ from payments.ledger import filling
 from payments.ledger.balances import balances
 from payments.ledger.chart import Book
 from payments.ledger.postings import pairs
-from payments.lifecycle import executor
-from payments.lifecycle.executor import Settlement
+from payments.lifecycle import database_steps
+from payments.lifecycle.database_steps import Settlement
 from payments.processors.outcomes import (
     Authorized,
     Canceled,
@@ -300,7 +300,7 @@ def test_whatever_happened_the_promises_are_kept(books: Till) -> None:
 def test_a_posting_stands_in_the_transaction_of_its_move(books: Till) -> None:
     claimed = books.claim(a_charge())
     with books.engine.connect() as connection:
-        executor.settle(
+        database_steps.settle(
             Transaction(connection),
             [Settlement(claimed, "charge", SUCCEEDED)],
             policies=books.policies,

@@ -16,7 +16,7 @@ from payments.audit.verify import verify
 from payments.catalog import inventory
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.claims import Claimed
-from payments.lifecycle.executor import Begin
+from payments.lifecycle.database_steps import Begin
 from payments.payment_errors import Refused
 from payments.processors.outcomes import (
     Declined,

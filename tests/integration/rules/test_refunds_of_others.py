@@ -6,7 +6,7 @@ from infra.billing.contract.requests.refund_request import RefundRequest
 from models.states import Phase, State
 from payments.lifecycle.accepting import refunds
 from payments.lifecycle.claims import Claimed, NotDue
-from payments.lifecycle.executor import Begin
+from payments.lifecycle.database_steps import Begin
 from payments.processors.outcomes import NotFound, Unknown
 from tests.support.factories import Till, a_lease, a_refund
 

@@ -19,7 +19,7 @@ from infra.billing.contract.requests.refund_request import RefundRequest
 from payments import parsing, redaction
 from payments.intake import rejections
 from payments.lifecycle.claims import Claimed
-from payments.lifecycle.executor import Begun
+from payments.lifecycle.database_steps import Begun
 from payments.parsing import parse
 from payments.payment_errors import (
     ChargeNotRefundable,

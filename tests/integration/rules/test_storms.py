@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from payments.lifecycle.claims import Claimed
-from payments.lifecycle.executor import Begin
+from payments.lifecycle.database_steps import Begin
 from payments.processors.outcomes import (
     Declined,
     Found,

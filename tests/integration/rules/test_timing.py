@@ -10,7 +10,7 @@ from payments.intake.timing import Timing
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.claims import Claimed, NotDue
-from payments.lifecycle.executor import Begin
+from payments.lifecycle.database_steps import Begin
 from payments.lifecycle.refund_claims import CHARGE_PENDING_S
 from payments.payment_errors import InvalidRequest, KeyReused, RequestExpired
 from tests.support.acting import by
