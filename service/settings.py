@@ -17,7 +17,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from payments.processors.routing import Route
 from service import data_dir as embedded_data_dir
-from service import stripe_settings
 from service.broker_settings import TOLD, BrokerUrl, QueueNames
 from service.console_settings import ConsoleSettings
 from service.database.database_url import normalised
@@ -27,24 +26,25 @@ from service.kept_settings import KeptSettings
 from service.metrics.telemetry_settings import TelemetrySettings
 from service.network_settings import HttpSettings, Networks
 from service.process.process_settings import ProcessSettings
-from service.processor_names import (
-    ENTRY_POINTS,
-    SANDBOX_LIMIT,
-    ApprovedAbove,
-    ProcessorNames,
-    ProcessorRoutes,
-    SandboxLimits,
-)
+from service.processor_settings import SECONDS, ApprovedAbove, ProcessorSettings
 from service.settings_errors import NothingRuns, SettingsError
+from service.stripe_settings import StripeSettings
 
 PREFIX = "BILLING_"
-SECONDS = "a whole number of seconds from 1"
 
 # Read by the SDK (infra.billing) or by users' scripts, not by the worker: known, so not refused.
 FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
 
 
-class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, ProcessSettings):
+class Settings(
+    ProcessorSettings,
+    StripeSettings,
+    KeptSettings,
+    ConsoleSettings,
+    HttpSettings,
+    TelemetrySettings,
+    ProcessSettings,
+):
     """Everything that can be set. A field's description says what its variable must be; the comment
     above it, what it is for and why the default is so (docs/reference/settings.md shows both)."""
 
@@ -97,75 +97,6 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
     data_dir: Path = Field(
         default=Path(__file__).parents[1] / ".billing",
         description="a folder that may be created and written to",
-    )
-    # The payment processors in use. The sandbox moves no real money: the only safe default.
-    # When new charges move to another processor, keep the old name in the list until its last
-    # refund: a row goes only to the processor that it names.
-    processors: ProcessorNames = Field(
-        default=("sandbox",),
-        description="names of processors separated by commas: sandbox, stripe, or what a package"
-        f" brings as an entry point of {ENTRY_POINTS}",
-    )
-    # Which of them gets new charges. Unset, the first in the list.
-    processor: str = Field(
-        default="", description="the name of one of BILLING_PROCESSORS: where new charges go"
-    )
-    # Which new charges go to another one, by their currency, their producer, or their payment
-    # method. The first route that fits counts. None: all go to BILLING_PROCESSOR.
-    processor_routes: ProcessorRoutes = Field(
-        default=(),
-        description="routes separated by commas, such as stripe:currency=EUR,"
-        "sandbox:producer=load-test:method=pm_card_*: one of BILLING_PROCESSORS and what charges"
-        " go there (currency, producer, method; * stands for any end)",
-    )
-    # How long each call to the sandbox takes. None, unless you want to see a slow processor.
-    sandbox_latency_ms: int = Field(
-        default=0, ge=0, le=60_000, description="a whole number of milliseconds from 0 to 60000"
-    )
-    # How long to wait for the sandbox's lost answers. Longer than a real answer of a local sandbox,
-    # and short enough to watch a timeout happen.
-    sandbox_timeout_ms: int = Field(
-        default=1_000, ge=1, le=60_000, description="a whole number of milliseconds from 1 to 60000"
-    )
-    # How long the sandbox remembers idempotency keys. A day, as Stripe does at least.
-    sandbox_key_window_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
-    # Which amounts and currencies the sandbox accepts, so that you meet a processor's limits early.
-    # Unset, any amount of any currency.
-    sandbox_limits: SandboxLimits = Field(
-        default="",
-        pattern=f"^({SANDBOX_LIMIT.pattern}(,{SANDBOX_LIMIT.pattern})*)?$",
-        description="what the sandbox takes, such as USD:50-99999999,KWD:50-99999990/10: currencies"
-        " with the least and the most minor units of a charge, and what they are a multiple of",
-    )
-    # The secret key of the Stripe account, or a restricted key that may write PaymentIntents and
-    # refunds. Its prefix says whether money is real.
-    stripe_api_key: stripe_settings.ApiKey = Field(
-        default=SecretStr(""),
-        description="a key of Stripe's: sk_test_…, sk_live_…, rk_test_… or rk_live_…,"
-        " with 8 characters or more behind that",
-    )
-    # The signing secrets of the endpoint that Stripe sends its events to. Several, while one is
-    # rolled: the old one signs for up to a day more.
-    stripe_webhook_secrets: stripe_settings.WebhookSecrets = Field(
-        default=SecretStr(""),
-        description="signing secrets of Stripe's (whsec_…), separated by commas",
-    )
-    # The name of this installation's objects at Stripe, beside our ids: several installations may
-    # share an account. Unset, a name that the database keeps from its first use on. A name in use
-    # can't be changed.
-    stripe_installation: stripe_settings.Installation = Field(
-        default="",
-        description="a name of up to 40 small letters, digits, dots and dashes",
-    )
-    # Where Stripe's API answers. Another one only for tests, and for stand-ins on this machine.
-    stripe_api_base: stripe_settings.ApiBase = Field(
-        default="https://api.stripe.com",
-        description="https://…, or http://… on this machine, without a path",
-    )
-    # Whether a charge may be captured in parts. Off, because Stripe refuses every charge that is to
-    # be captured by hand for an account without the feature (multicapture).
-    stripe_multicapture: stripe_settings.Multicapture = Field(
-        "off", description="off or if_available"
     )
     # How much of one charge may be refunded without approval, in minor units, by currency: a refund
     # that exceeds that waits until a second person approves it. Unset, none waits.

@@ -42,7 +42,7 @@ from service.database.loop_commit import LoopCommitter
 from service.kept_settings import NO_KEY, keys_of
 from service.metrics import counting
 from service.process import garbage, open_files
-from service.processor_names import SANDBOX_LIMIT, maker_of
+from service.processor_settings import SANDBOX_LIMIT, maker_of
 from service.settings import Settings
 from service.settings_errors import SettingsError
 from service.stripe_settings import secrets_of
@@ -141,9 +141,8 @@ ProcessorFactory = Callable[[Settings], Processor]
 def processors(
     settings: Settings, instead: Mapping[str, ProcessorFactory] = MappingProxyType({})
 ) -> Processors:
-    """The processors that the settings name, each made by what `service.processor_names` says, or
-    by what stands in its place (`instead`, of tests). Raises ValueError for one that has another
-    name."""
+    """The processors that the settings name, each made by its maker (`service.processor_settings`),
+    or by what a test gives `instead`. Raises ValueError for one whose own name differs."""
     made = []
     for name in settings.processors:
         make = instead.get(name) or maker_of(name).load()

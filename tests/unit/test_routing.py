@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from payments.lifecycle.accepting.asked import NewCharge, new
 from payments.processors.registry import Processors
 from payments.processors.routing import Route, choose
-from service.processor_names import route
+from service.processor_settings import route
 from service.settings import Settings
 from tests.support.every import every
 from tests.support.factories import a_charge, a_refund, a_sale
