@@ -4,11 +4,11 @@ from typing import Any
 
 from celery import shared_task
 
-from infra.billing.contract.requests.by_kind import CANCEL_TASK, CAPTURE_TASK
+from infra.billing.contract.messages.task_names import CANCEL, CAPTURE, CREATE, SUBMIT
 from tasks.task_arguments import by_name, id_field, of_message, only_keywords
 
 
-@shared_task(name="billing.charge.create", bind=True)
+@shared_task(name=CREATE["charge"], bind=True)
 def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Take money once. Fields: `ChargeRequest`; without `idempotency_key` Celery's task id is the
     key."""
@@ -16,7 +16,7 @@ def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
 
 
-@shared_task(name="billing.charge.submit", bind=True)
+@shared_task(name=SUBMIT["charge"], bind=True)
 def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Continue with the charge `id`."""
     only_keywords(args, self.request)
@@ -24,14 +24,14 @@ def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
 
 
-@shared_task(name=CANCEL_TASK, bind=True)
+@shared_task(name=CANCEL, bind=True)
 def cancel(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """End a charge, unless money has moved. Fields: `CancelRequest`."""
     row = self.app.handlers.cancel(by_name(args, fields), **of_message(self.request))
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
 
 
-@shared_task(name=CAPTURE_TASK, bind=True)
+@shared_task(name=CAPTURE, bind=True)
 def capture(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Capture authorized money of a charge. Fields: `CaptureRequest`; without `idempotency_key`
     Celery's task id is the key."""

@@ -5,10 +5,11 @@ from typing import Any
 
 from celery import shared_task
 
+from infra.billing.contract.messages.task_names import SWEEP_DUE, SWEEP_SECRETS
 from tasks.task_arguments import nothing
 
 
-@shared_task(name="billing.sweep.due", bind=True)
+@shared_task(name=SWEEP_DUE, bind=True)
 def due(self: Any, /, *args: Any, **fields: Any) -> int:
     """Makes those of the sweeps below that have something to do, except for that of secrets."""
     nothing(args, fields, self.request)
@@ -40,7 +41,7 @@ def processor(self: Any, /, *args: Any, **fields: Any) -> int:
     return found
 
 
-@shared_task(name="billing.sweep.secrets", bind=True)
+@shared_task(name=SWEEP_SECRETS, bind=True)
 def secrets(self: Any, /, *args: Any, **fields: Any) -> int:
     """Secrets that are not encrypted with the newest key are."""
     nothing(args, fields, self.request)

@@ -5,9 +5,8 @@ from typing import Any
 
 from celery import shared_task
 
+from infra.billing.contract.messages.task_names import DRAIN
 from tasks.task_arguments import ids_field, only_keywords
-
-DRAIN = "billing.webhook.drain"
 
 
 @shared_task(name=DRAIN, bind=True)

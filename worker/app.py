@@ -16,6 +16,7 @@ import tasks.charge_tasks
 import tasks.refund_tasks
 import tasks.sweep_tasks
 import tasks.webhook_tasks  # noqa: F401  # importing the tasks registers them
+from infra.billing.contract.messages.task_names import SWEEP_DUE, SWEEP_SECRETS
 from service import log
 from service.broker.celery_config import configuration
 from service.database import database_limits, revisions
@@ -91,9 +92,9 @@ def make_app() -> Billing:
         beat_scheduler="worker.beat:Sweeper",
         beat_schedule={
             # Every second: with this and the lease, recovery stays well under 30 s.
-            "due": {"task": "billing.sweep.due", "schedule": 1.0},
+            "due": {"task": SWEEP_DUE, "schedule": 1.0},
             # Only needed after an upgrade or with a new key: not urgent.
-            "secrets": {"task": "billing.sweep.secrets", "schedule": 60.0},
+            "secrets": {"task": SWEEP_SECRETS, "schedule": 60.0},
         },
     )
     guard.install(app)

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from infra.billing.contract.ids import Kind as KindName
-from infra.billing.contract.requests.by_kind import CANCEL_TASK, CAPTURE_TASK
+from infra.billing.contract.messages.task_names import CANCEL, CAPTURE
 from infra.billing.contract.requests.cancel_request import CancelRequest
 from infra.billing.contract.requests.capture_request import CaptureRequest
 from models.rows import LifecycleRow
@@ -139,13 +139,13 @@ class TaskHandlers:
                 )
             )
 
-        return self._answered(Asked(CANCEL_TASK, task_id, given, wishes), carry_out)
+        return self._answered(Asked(CANCEL, task_id, given, wishes), carry_out)
 
     def capture(
         self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes = NOTHING_ELSE
     ) -> LifecycleRow:
         given = keyed(fields, task_id)
-        message = Asked(CAPTURE_TASK, task_id, given, wishes)
+        message = Asked(CAPTURE, task_id, given, wishes)
 
         def carry_out() -> LifecycleRow:
             wishes.refuse_callbacks()

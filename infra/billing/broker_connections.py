@@ -22,8 +22,8 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError
 
 from infra.billing.brokers import SENTINEL, Broker, scrub
-from infra.billing.message import Message
-from infra.billing.redis_envelope import envelope
+from infra.billing.contract.messages.message import Message
+from infra.billing.contract.messages.redis_envelope import envelope
 
 TIMEOUT_MIN_S = 0.05
 ERRORS = (OSError, KombuError, RedisError, AMQPError)

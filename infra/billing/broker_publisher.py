@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 from infra.billing.broker_connections import ERRORS, TIMEOUT_MIN_S, Link, Receipt, connect, reason
 from infra.billing.brokers import Broker, parse
-from infra.billing.message import Message
+from infra.billing.contract.messages.message import Message
 
 # How many threads send at the same time. A send takes a millisecond, so few connections serve many
 # threads, and a thousand threads don't become a thousand connections.

@@ -12,7 +12,8 @@ from typing import Any
 from celery import Celery
 
 from infra.billing.broker_publisher import Post
-from infra.billing.message import Message, call
+from infra.billing.contract.messages.message import Message, call
+from infra.billing.contract.messages.task_names import DRAIN, SUBMIT
 from payments.transaction import Wakes
 from service import log
 from service.broker import connections
@@ -56,8 +57,8 @@ class Publisher:
         if len(endpoints) > FEW and not self.room(WEBHOOKS, CALLS_MAX):
             endpoints = set()  # the sweep wakes them when workers have time
         batch = [
-            *(_call("billing.charge.submit", PAYMENTS, id=id_) for id_ in wakes.charges),
-            *(_call("billing.refund.submit", PAYMENTS, id=id_) for id_ in wakes.refunds),
+            *(_call(SUBMIT["charge"], PAYMENTS, id=id_) for id_ in wakes.charges),
+            *(_call(SUBMIT["refund"], PAYMENTS, id=id_) for id_ in wakes.refunds),
             *_drains(endpoints),
         ]
         try:
@@ -95,11 +96,11 @@ def _drains(endpoints: Collection[str]) -> Iterator[Message]:
     """Several endpoints per message, as handling a message costs more than starting a drain."""
     if len(endpoints) == 1:
         (endpoint_id,) = endpoints
-        yield _call("billing.webhook.drain", WEBHOOKS, endpoint_id=endpoint_id)
+        yield _call(DRAIN, WEBHOOKS, endpoint_id=endpoint_id)
         return
     left = iter(endpoints)
     while some := list(islice(left, TOLD_TOGETHER)):
-        yield _call("billing.webhook.drain", WEBHOOKS, endpoint_ids=some)
+        yield _call(DRAIN, WEBHOOKS, endpoint_ids=some)
 
 
 def _call(task: str, queue: str, **kwargs: Any) -> Message:

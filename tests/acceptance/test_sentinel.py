@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.billing.broker_publisher import Post
-from infra.billing.message import message
+from infra.billing.contract.messages.message import message
 from local.embedded.throwaway import Servers
 from tests.conftest import FAILED, environ_for, tell_the_last_of
 from tests.support import children, databases

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from celery import Celery, signals
 
+from infra.billing.contract.messages.message import Message, signed
 from infra.billing.contract.signatures import MESSAGE_HEADER, message_content, sign_message
-from infra.billing.message import Message, signed
 from payments.access.message_signatures import Proof, is_signed
 from tests.support.every import every
 from tests.support.programs import ROOT

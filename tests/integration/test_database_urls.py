@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, text
 from api.database import Database as WebDatabase
 from cli.doctor.postgres_checks import connected
 from payments.catalog.price_locks import lock_lookup_keys
-from payments.transaction import Transaction, nobody
+from payments.transaction import Transaction, wakes_nothing
 from service.database import migrate, revisions
 from service.database.database_limits import MIGRATION
 from service.database.diagnosis import Hopeless
@@ -54,7 +54,7 @@ def test_two_installations_in_one_database_see_nothing_of_each_other(
         assert migrated(url) == []
     request = a_charge()
     for url in urls:
-        ours = services(make_settings(database_url=url), nobody)
+        ours = services(make_settings(database_url=url), wakes_nothing)
         assert make_executor(ours).create(request).state == "succeeded"
         tills = {"worker": ours.engine, "sandbox": ours.processors["sandbox"]._engine}  # type: ignore[attr-defined]
         for engine in tills.values():
@@ -67,7 +67,7 @@ def test_two_installations_in_one_database_see_nothing_of_each_other(
 
 
 async def seen_by_the_web(url: str) -> int:
-    database = WebDatabase(url, nobody)
+    database = WebDatabase(url, wakes_nothing)
     try:
         return await database.read(
             lambda connection: int(connection.scalar(text("SELECT count(*) FROM charges")) or 0)
@@ -134,7 +134,7 @@ def test_of_several_hosts_the_one_that_answers_is_found_and_asked_first_from_the
 
 
 async def answers(url: str) -> bool:
-    database = WebDatabase(url, nobody)
+    database = WebDatabase(url, wakes_nothing)
     try:
         return await database.transaction(can_write)
     finally:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from infra.billing.broker_publisher import Post
 from infra.billing.contract.ids import id_from_key
-from infra.billing.message import message, signed
+from infra.billing.contract.messages.message import message, signed
 from payments.access import keys
 from service.broker.celery_config import DEAD, PAYMENTS
 from tests.conftest import environ_for

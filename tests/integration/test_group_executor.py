@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from payments.transaction import nobody
+from payments.transaction import wakes_nothing
 from service.database.retrying import is_held_up, is_transient
 from service.execution.executors import make_executor, make_loop_executor
 from service.settings import Settings
@@ -29,7 +29,7 @@ def make_services(make_settings: Callable[..., Settings]) -> Iterator[Callable[.
     made: list[Services] = []
 
     def make(**fields: object) -> Services:
-        made.append(services(make_settings(**fields), nobody))
+        made.append(services(make_settings(**fields), wakes_nothing))
         return made[-1]
 
     yield make

@@ -13,7 +13,7 @@ from api.edge.problems import DatabaseUnavailable
 from cli.doctor import postgres_checks
 from cli.doctor.postgres_checks import connected
 from local.embedded.throwaway import Servers
-from payments.transaction import nobody
+from payments.transaction import wakes_nothing
 from service.database import migrate
 from service.database.database_limits import MIGRATION, WORK
 from service.database.diagnosis import Hopeless
@@ -103,7 +103,7 @@ def test_a_commit_that_waits_for_a_standby_is_hung_up_on_and_never_canceled(
         pooled.dispose()
 
         async def ask() -> None:
-            web = Database(pooled_url, nobody, deadline_s=patient_s)
+            web = Database(pooled_url, wakes_nothing, deadline_s=patient_s)
             with pytest.raises(DatabaseUnavailable):
                 await web.transaction(lambda t: t.execute(other), idempotent=False)
             await web.close()
@@ -132,7 +132,7 @@ def test_two_hundred_charges_of_two_workers_none_of_which_is_unknown(
     pooled_url: str, engine: Engine, make_settings: Callable[..., Settings]
 ) -> None:
     """With prepared statements, one worker's would run with the other's parameters."""
-    ours = [services(make_settings(database_url=pooled_url), nobody) for _ in range(2)]
+    ours = [services(make_settings(database_url=pooled_url), wakes_nothing) for _ in range(2)]
     executors = [make_executor(one) for one in ours]
     requests = [a_charge(amount=100 + n) for n in range(200)]
     try:
@@ -219,7 +219,7 @@ def test_a_read_of_the_web_service_that_gets_no_answer_is_ended_at_the_server_to
     )
 
     async def ask() -> None:
-        database = Database(pooled_url, nobody, deadline_s=0.5)
+        database = Database(pooled_url, wakes_nothing, deadline_s=0.5)
         try:
             for ask in (database.read, database.snapshot):
                 with pytest.raises(DatabaseUnavailable):

@@ -11,7 +11,7 @@ import redis
 
 from infra.billing import broker_connections
 from infra.billing.broker_publisher import LINKS_MAX, Post
-from infra.billing.message import call
+from infra.billing.contract.messages.message import call
 from service.broker.celery_config import queues
 from tests.support.waiting import wait_for
 

@@ -14,8 +14,8 @@ from infra.billing.broker import Broker
 from infra.billing.broker_publisher import Post
 from infra.billing.calls.described import Create
 from infra.billing.contract.ids import id_from_key
+from infra.billing.contract.messages.message import message, signed
 from infra.billing.contract.signatures import message_content, sign
-from infra.billing.message import message, signed
 from payments.access import keys
 from payments.access.message_signatures import Proof, SignatureInvalid
 from tests.conftest import environ_for

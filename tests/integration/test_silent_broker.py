@@ -11,7 +11,7 @@ from celery import Celery
 from sqlalchemy import Engine
 
 from infra.billing.broker_publisher import Post
-from infra.billing.message import message
+from infra.billing.contract.messages.message import message
 from payments.transaction import Wakes
 from service.broker.celery_config import configuration
 from service.broker.consumers import queues_read

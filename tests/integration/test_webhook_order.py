@@ -176,7 +176,10 @@ def test_what_waits_is_looked_at_by_and_by_though_nobody_says_that_it_may_pass(
         next_batch(connection, endpoint.id, token, wanted=10, releasing=True)
     assert is_waiting(engine) == [2]
     # What it waits for is gone, in a way that no drain knows of.
-    rows(engine, "UPDATE deliveries SET state = 'delivered' WHERE object_sequence = 1")
+    rows(
+        engine,
+        "UPDATE deliveries SET state = 'delivered', finished_at = now() WHERE object_sequence = 1",
+    )
     (row,) = rows(
         engine,
         "SELECT next_attempt_at - now() AS wait FROM deliveries WHERE object_sequence = 2",

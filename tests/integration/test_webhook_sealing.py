@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from infra.billing import webhook
 from models.webhooks import WebhookEndpoint
 from payments.access.vault import CantOpen, Vault, key_id_of
-from payments.transaction import nobody
+from payments.transaction import wakes_nothing
 from payments.webhooks import sealed
 from payments.webhooks.draining.drains import Drained
 from payments.webhooks.sealed import Kept, Page
@@ -170,7 +170,7 @@ def test_the_sweep_goes_through_all_pages_and_is_seen(
         under_the_old_key(engine, sink)
     broken = under_the_old_key(engine, sink)
     keep(engine, broken.id, f"sealed:1:{OLD_ID}:AAAA")
-    ours = services(make_settings(encryption_keys=f"{KEY},{OLD_KEY}"), nobody)
+    ours = services(make_settings(encryption_keys=f"{KEY},{OLD_KEY}"), wakes_nothing)
     sweeper = Sweeper(ours, None)  # type: ignore[arg-type]  # it wakes nobody
     assert sweeper.sweep("secrets") == 5
     assert sweeper.sweep("secrets") == 0

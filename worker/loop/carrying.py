@@ -8,23 +8,22 @@ from typing import Any, Literal
 
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.ids import Kind as KindName
+from infra.billing.contract.messages.task_names import CREATE, DRAIN, SUBMIT
 from models.rows import LifecycleRow
 from payments.kinds import KINDS
 from payments.lifecycle.executor import Executor
 from service import intake
 from service.database.retrying import is_held_up
 from tasks.task_arguments import id_field, keyed
-from tasks.webhook_tasks import DRAIN, drained, to_drain
+from tasks.webhook_tasks import drained, to_drain
 from worker import signing
 from worker.envelope import Call
 from worker.signing import Signatures
 
 # The tasks that are carried out here: `billing.charge.create` and its like.
 _VERBS: Mapping[str, tuple[KindName, Literal["create", "submit"]]] = {
-    "billing.charge.create": ("charge", "create"),
-    "billing.refund.create": ("refund", "create"),
-    "billing.charge.submit": ("charge", "submit"),
-    "billing.refund.submit": ("refund", "submit"),
+    **{task: (kind, "create") for kind, task in CREATE.items()},
+    **{task: (kind, "submit") for kind, task in SUBMIT.items()},
 }
 
 

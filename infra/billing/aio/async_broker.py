@@ -18,8 +18,8 @@ from infra.billing.calls.described import Asked
 from infra.billing.calls.over_broker import OverBroker
 from infra.billing.calls.stepwise import Publish, Step
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.messages.message import Message
 from infra.billing.errors import BillingError
-from infra.billing.message import Message
 
 
 class AsyncBroker:

@@ -12,14 +12,15 @@ from infra.billing import arguments
 from infra.billing.calls.described import Ask, Asked, Change, Create, Get
 from infra.billing.calls.stepwise import Publish, Steps
 from infra.billing.contract.ids import Kind, id_from_key
+from infra.billing.contract.messages.message import QUEUE, Message, call, message, signed
+from infra.billing.contract.messages.task_names import CANCEL, CAPTURE
 from infra.billing.contract.requests import request_parser
-from infra.billing.contract.requests.by_kind import CANCEL_TASK, CAPTURE_TASK, MODELS
+from infra.billing.contract.requests.by_kind import MODELS
 from infra.billing.contract.requests.cancel_request import CancelRequest
 from infra.billing.contract.requests.capture_request import CaptureRequest
 from infra.billing.contract.requests.request_fields import Asked as AskedModel
 from infra.billing.contract.requests.rules import MAYBE_A_REPEAT
 from infra.billing.errors import BillingError, InvalidRequest, ReadingNeedsHttp, Unavailable
-from infra.billing.message import QUEUE, Message, call, message, signed
 from infra.billing.pending import pending
 
 A = TypeVar("A", bound=AskedModel)
@@ -27,8 +28,8 @@ A = TypeVar("A", bound=AskedModel)
 # What can't be requested by message.
 _OVER_HTTP_ONLY = ("products", "prices", "currencies")
 _CHANGES: Mapping[str, tuple[str, type[CaptureRequest] | type[CancelRequest]]] = {
-    "capture": (CAPTURE_TASK, CaptureRequest),
-    "cancel": (CANCEL_TASK, CancelRequest),
+    "capture": (CAPTURE, CaptureRequest),
+    "cancel": (CANCEL, CancelRequest),
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from infra.billing.message import Message
+from infra.billing.contract.messages.message import Message
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 
 from api.database import Database
 from api.edge.problems import DatabaseUnavailable
-from payments.transaction import Transaction, nobody
+from payments.transaction import Transaction, wakes_nothing
 
 
 class Till:
@@ -46,7 +46,7 @@ def test_what_may_have_been_committed_is_repeated_only_if_twice_is_once(
     till = Till(engine, dies_before=dies_before)
 
     async def story() -> int | None:
-        database = Database(engine.url.render_as_string(hide_password=False), nobody)
+        database = Database(engine.url.render_as_string(hide_password=False), wakes_nothing)
         try:
             return await database.transaction(till, idempotent=idempotent)
         except DatabaseUnavailable:

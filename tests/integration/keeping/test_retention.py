@@ -13,7 +13,7 @@ from payments.history.timeline import timeline
 from payments.keeping import retention
 from payments.keeping.retention import Keep
 from payments.payment_errors import EventsGone
-from payments.transaction import nobody
+from payments.transaction import wakes_nothing
 from payments.webhooks import feed
 from payments.webhooks.draining.drains import Drained
 from payments.webhooks.pings import ping
@@ -298,7 +298,7 @@ def test_the_sweep_is_made_by_beat_as_the_settings_say(
     days_pass(engine, 10)
     for days, left in ((0, 0), (11, 0), (9, 2)):
         rows(engine, "UPDATE retention SET rested_at = NULL")
-        ours = services(make_settings(keep_events_days=days), nobody)
+        ours = services(make_settings(keep_events_days=days), wakes_nothing)
         sweeper: Any = Sweeper(ours, None)  # type: ignore[arg-type]  # it wakes nobody
         assert sweeper.sweep("retention") == left
         ours.engine.dispose()
@@ -311,7 +311,7 @@ def test_a_sweep_deletes_whole_pages_as_long_as_it_has_time(
     monkeypatch.setattr(retention, "PAGE", 2)
     now = [1000.0]
     monkeypatch.setattr(sweeping.time, "monotonic", lambda: now[0])
-    ours = services(make_settings(keep_events_days=9), nobody)
+    ours = services(make_settings(keep_events_days=9), wakes_nothing)
     sweeper: Any = Sweeper(ours, None)  # type: ignore[arg-type]  # it wakes nobody
 
     def swept(*, takes_s: float) -> Any:

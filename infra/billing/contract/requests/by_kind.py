@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.messages.task_names import CANCEL, CAPTURE, CREATE
 from infra.billing.contract.requests.cancel_request import CancelRequest
 from infra.billing.contract.requests.capture_request import CaptureRequest
 from infra.billing.contract.requests.charge_request import ChargeRequest
@@ -16,12 +17,10 @@ MODELS: Mapping[Kind, type[ChargeRequest] | type[RefundRequest]] = {
     "charge": ChargeRequest,
     "refund": RefundRequest,
 }
-# The names of messages: Celery's tasks.
-CAPTURE_TASK, CANCEL_TASK = "billing.charge.capture", "billing.charge.cancel"
 
 # What may be asked for by message.
 TASKS: Mapping[str, type[Asked]] = {
-    **{f"billing.{kind}.create": model for kind, model in MODELS.items()},
-    CAPTURE_TASK: CaptureRequest,
-    CANCEL_TASK: CancelRequest,
+    **{CREATE[kind]: model for kind, model in MODELS.items()},
+    CAPTURE: CaptureRequest,
+    CANCEL: CancelRequest,
 }

@@ -8,7 +8,7 @@ import json
 from base64 import b64encode
 from uuid import uuid4
 
-from infra.billing.message import Message
+from infra.billing.contract.messages.message import Message
 
 
 def envelope(message: Message) -> bytes:

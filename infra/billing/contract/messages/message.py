@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.messages.task_names import CREATE
 from infra.billing.contract.signatures import MESSAGE_HEADER, sign_message
 
 QUEUE = "payments"
@@ -39,7 +40,7 @@ class Message:
 
 def message(kind: Kind, fields: Mapping[str, Any]) -> Message:
     """The message that asks for a charge or a refund with these fields."""
-    return call(f"billing.{kind}.create", fields, queue=QUEUE)
+    return call(CREATE[kind], fields, queue=QUEUE)
 
 
 def call(task: str, kwargs: Mapping[str, Any], *, queue: str, kwargsrepr: str = _HIDDEN) -> Message:

@@ -1,0 +1,1 @@
+"""Messages over the broker: the names of tasks, the form of a call, and Redis's envelope."""
