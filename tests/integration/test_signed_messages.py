@@ -12,9 +12,10 @@ from sqlalchemy import Engine, text
 
 from infra.billing.broker import Broker
 from infra.billing.broker_publisher import Post
-from infra.billing.calls.described import Create
+from infra.billing.calls.described import Change, Create
 from infra.billing.contract.ids import id_from_key
-from infra.billing.contract.messages.message import message, signed
+from infra.billing.contract.messages.message import QUEUE, call, message, signed
+from infra.billing.contract.messages.task_names import CANCEL, CAPTURE
 from infra.billing.contract.signatures import message_content, sign
 from payments.access import keys
 from payments.access.message_signatures import Proof, SignatureInvalid
@@ -77,6 +78,82 @@ def test_only_its_producer_can_ask_in_its_name(
     }
     assert set(row("SELECT id FROM charges")) == wanted
     assert row("SELECT count(*) FROM events WHERE type = 'request.rejected'") == [3]
+    assert row("SELECT count(*) FROM quarantined_messages") == [0]
+
+
+# What a request about a charge may change.
+TABLES = ("charges", "captures", "refunds", "attempts", "sandbox_requests", "sandbox_ledger")
+
+
+def test_nobody_else_can_change_what_a_producer_asked_for(
+    start_programs: Callable[..., Programs],
+    database_url: str,
+    broker_url: str,
+    engine: Engine,
+    tmp_path: Path,
+) -> None:
+    with Producer(broker_url) as producer:
+        producer.declare()
+    environ = environ_for(database_url, broker_url, tmp_path)
+    start_programs(environ | {"BILLING_BROKER_SIGNATURES": "require"}).start("worker")
+    shops, anothers = a_signing_key(engine, "shop"), a_signing_key(engine, "another")
+    taken, held, let_go = (
+        id_from_key("charge", producer="shop", key=key) for key in ("taken", "held", "let go")
+    )
+
+    def row(statement: str) -> list[Any]:
+        with engine.connect() as connection:
+            return list(connection.execute(text(statement)).scalars())
+
+    def states() -> dict[str, str]:
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT id, phase, state FROM charges"))
+            return {id_: f"{phase} {state}" for id_, phase, state in found}
+
+    def everything() -> dict[str, list[Any]]:
+        return {name: row(f"SELECT to_jsonb(t) FROM {name} t ORDER BY 1") for name in TABLES}
+
+    def asked(task: str, **fields: Any) -> Any:
+        return call(task, {**fields, "producer": "shop"}, queue=QUEUE)
+
+    def all_asked() -> list[Any]:
+        """A message of each task that changes something, under the same keys each time."""
+        return [
+            asked(CAPTURE, charge_id=held, amount=500, idempotency_key="capture"),
+            asked(CANCEL, charge_id=let_go),
+            asked("billing.refund.create", charge_id=taken, idempotency_key="refund"),
+        ]
+
+    by_sdk = Broker(broker_url, timeout_s=10, producer="shop", signing_key=shops)
+    post = Post(broker_url, timeout_s=10)
+    honest = all_asked()
+    forged = [*all_asked(), *(signed(one, anothers) for one in (*all_asked(), *honest))]
+    try:
+        by_sdk.run(Create("charge", {**CHARGE, "idempotency_key": "taken"}))
+        for key in ("held", "let go"):
+            by_sdk.run(Create("charge", {**CHARGE, "capture": "manual", "idempotency_key": key}))
+        authorized = "authorized pending"
+        asked_for = {taken: "None succeeded", held: authorized, let_go: authorized}
+        wait_for(states, until=lambda seen: seen == asked_for, what="three charges")
+        before = everything()
+        assert post.send(forged) == [None] * len(forged)
+        refused = "SELECT code FROM rejected_requests"
+        wait_for(lambda: len(row(refused)) == len(forged), what="a refusal of each")
+        assert row(refused) == ["signature_invalid"] * len(forged)
+        assert everything() == before
+        # Their real producer is heard, under the same ids and keys.
+        assert post.send([signed(honest[0], shops)]) == [None]
+        by_sdk.run(Change("cancel", {"charge_id": let_go}))
+        assert post.send([signed(honest[2], shops)]) == [None]
+        done = {taken: "None succeeded", held: "None succeeded", let_go: "None failed"}
+        wait_for(states, until=lambda seen: seen == done, what="a capture and a cancellation")
+        refunds = "SELECT charge_id FROM refunds WHERE state = 'succeeded'"
+        wait_for(lambda: row(refunds) == [taken], what="a refund")
+    finally:
+        post.close()
+        by_sdk.close()
+    assert row("SELECT amount_captured FROM charges WHERE amount_captured > 0") == [500]
+    assert row(refused) == ["signature_invalid"] * len(forged)
     assert row("SELECT count(*) FROM quarantined_messages") == [0]
 
 
