@@ -13,38 +13,10 @@ from starlette.responses import Response
 
 from api import answers
 from api.description.models import name_of
-from api.edge import problems
+from api.description.refusal_docs import ALWAYS, refusal
 from infra.billing.contract.objects import Resource
 
 Schema = Mapping[str, Any]
-
-# What every route with a key may answer beside what it is there for.
-ALWAYS = (400, 401, 403, 421, 429, 500, 503)
-WITH_BODY = (408, 413, 415)
-REFUSALS: Mapping[int, str] = {
-    400: "The request is not valid; `detail` says what to send instead.",
-    401: "No API key, or one that is wrong or revoked.",
-    403: "The API key lacks the scope that is needed.",
-    404: "There is nothing with this id.",
-    408: "The body did not arrive in time.",
-    409: "It contradicts what is there; `code` says how.",
-    410: "What is asked for is not kept any more.",
-    413: "The body is larger than 64 KiB.",
-    415: "The body is encoded, with gzip for example.",
-    421: "The service does not answer under the name in the header Host.",
-    422: "The key was used before, for another request, which stands.",
-    429: "Too many requests wait already, or you ask too often. Send it again after `Retry-After`,"
-    " with the same key.",
-    500: "A bug in the service. Sending it again with the same key is safe.",
-    503: "The database does not answer. Sending it again with the same key is safe.",
-}
-_HEADERS: Mapping[int, Sequence[str]] = {
-    401: ("WWW-Authenticate",),
-    403: ("WWW-Authenticate",),
-    415: ("Accept-Encoding",),
-    429: ("Retry-After",),
-    503: ("Retry-After",),
-}
 
 KEY = {
     "name": "Idempotency-Key",
@@ -138,16 +110,3 @@ def answer(status: int, schema: Schema) -> dict[str, Any]:
     if schema:
         told["content"] = {answers.MEDIA_TYPE: {"schema": schema}}
     return told
-
-
-def refusal(status: int) -> dict[str, Any]:
-    """An answer that is a problem document."""
-    return {
-        "description": REFUSALS[status],
-        "headers": {name: _header(name) for name in _HEADERS.get(status, ())},
-        "content": {problems.MEDIA_TYPE: {"schema": ref("Problem")}},
-    }
-
-
-def _header(name: str) -> Mapping[str, str]:
-    return {"$ref": f"#/components/headers/{name}"}

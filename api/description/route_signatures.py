@@ -6,7 +6,8 @@ from typing import Any, get_type_hints
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 
-from api.description.route_docs import KEY, PREFER, WITH_BODY, ref, refusal
+from api.description.refusal_docs import WITH_BODY, refusal
+from api.description.route_docs import KEY, PREFER, ref
 from api.routes.request_bodies import Body, Waits
 
 

@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
-from api.description.route_docs import answer, ref, refusal
+from api.description.refusal_docs import refusal
+from api.description.route_docs import answer, ref
 from api.routes.dependencies import app_state, router_of
 from service.metrics import serving
 

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import request_input
-from api.description.route_docs import answer, ref, refusal
+from api.description.refusal_docs import refusal
+from api.description.route_docs import answer, ref
 from api.edge.problems import EventNotTaken, EventTooEarly, ProcessorSilent
 from api.routes.dependencies import app_state, router_of
 from api.routes.payment_routes import PREFIX
