@@ -50,6 +50,19 @@ def _by_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     return None
 
 
+def filled_in(said: Any, shown: Any, schemas: Mapping[str, Any]) -> Any:
+    """What is said of an example in place of what the schema shows; the rest stays. A reference
+    stands for an example of that object, which succeeded if it can."""
+    match said:
+        case {"$ref": str()}:
+            return standing(example(said, schemas), "succeeded")
+        case Mapping():
+            return shown | {n: filled_in(one, shown[n], schemas) for n, one in said.items()}
+        case list():
+            return [filled_in(*both, schemas) for both in zip(said, shown, strict=True)]
+    return said
+
+
 def standing(told: Mapping[str, Any], stand: str) -> dict[str, Any]:
     """The example of an object as it is when it stands there, or of a page of such objects."""
     for part in ("data", "list"):
@@ -60,6 +73,11 @@ def standing(told: Mapping[str, Any], stand: str) -> dict[str, Any]:
     if "phase" in stands and "phase" not in told:
         return dict(told)
     return {**told, **{name: value for name, value in stands.items() if name in told}}
+
+
+def as_it_is(stand: str) -> Mapping[str, Any]:
+    """What an example of an object that stands there says."""
+    return _STANDS[stand]
 
 
 # Of a word that says something else of another object.

@@ -10,25 +10,22 @@ from fastapi.routing import APIRoute
 from api.description import route_signatures
 from api.description.api_prose import SUMMARY, TAGS, TITLE, VERSION
 from api.description.event_bodies import DATA
-from api.description.examples import example, standing
+from api.description.examples import example, filled_in, standing
 from api.description.http_bodies import Health, ProcessorEvent, Readiness
 from api.description.models import model_of
 from api.description.refusal_docs import PROBLEM, refused
-from api.description.route_docs import ref
 from api.description.samples import SAMPLES
 from api.description.schemas import components as components_of
 from api.description.schemas import everything
-from api.description.sent_requests import currency_ids, over_http
+from api.description.sent_requests import over_http
 from api.description.webhook_docs import described_webhook
 from infra.billing.contract.objects import (
-    Charge,
     DeliveryWithAttempts,
     Event,
     NewEndpoint,
     Pinged,
     Replayed,
 )
-from infra.billing.contract.objects.sales import A_PRODUCT
 from payments.access.scopes import SIGNED
 
 # What only HTTP answers with.
@@ -84,7 +81,6 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         for operation in operations.values():
             _finish(path, operation, by_name[operation["operationId"]])
-    _of_currencies(made["paths"])
     made["webhooks"] = {name: described_webhook(name) for name in DATA}
     _show_examples(made)
     return copy.deepcopy(made)  # what readers change is theirs alone
@@ -100,32 +96,22 @@ def _show_examples(made: dict[str, Any]) -> None:
                 body["examples"] = {name: one._asdict() for name, one in samples.items()}
             for status, told in operation["responses"].items():
                 for body in _bodies(told):
-                    body["example"] = _answered(operation["operationId"], status, body, schemas)
+                    body["example"] = _answered(status, body, schemas)
     for name, operations in made["webhooks"].items():
         for body in _bodies(operations["post"]["requestBody"]):
             shown = example(body["schema"], schemas)
             body["example"] = {**shown, "data": standing(shown["data"], name.split(".")[-1])}
 
 
-def _answered(
-    operation: str, status: str, body: Mapping[str, Any], schemas: Mapping[str, Any]
-) -> Any:
+def _answered(status: str, body: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     """An example of an answer, as it is when it answers this."""
     shown: Any = example(body["schema"], schemas)
     if body["schema"] == PROBLEM:
         return shown | refused(int(status))
     if body["schema"].get("type") == "string":  # a file
         return str(body["schema"]["examples"][0])
-    if operation == "list_events":
-        charge = standing(example(ref(Charge), schemas), "succeeded")
-        shown["data"] = [{**one, "data": charge} for one in shown["data"]]
-        return shown
-    if operation == "delete_product":
-        return {**shown, "id": A_PRODUCT, "object": "product"}
-    if operation == "cancel_charge" and status == "200":
-        return standing(shown, "canceled")
-    if operation.startswith("archive_"):
-        return standing(shown, "archived")
+    if "example" in body:
+        return filled_in(body["example"], shown, schemas)
     return standing(shown, "pending" if status == "202" else "succeeded")
 
 
@@ -137,13 +123,16 @@ def _bodies(holder: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 def _finish(path: str, operation: dict[str, Any], route: APIRoute) -> None:
     """What holds for every operation, and what FastAPI says of operations that aren't ours."""
     operation["responses"].pop("422", None)  # FastAPI's own answer to bad input, never given
+    for status, declared in route.responses.items():
+        for media_type, body in declared.get("content", {}).items():
+            if "example" in body:  # FastAPI leaves out what is null of it
+                answered = operation["responses"][str(status)]["content"]
+                answered[media_type]["example"] = body["example"]
     route_signatures.describe(route, operation)
     responses = operation["responses"]
     for status, told in responses.items():
         headers = told.setdefault("headers", {})
         headers["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
-        if operation["operationId"].startswith("create_") and status in ("200", "201", "202"):
-            headers["Location"] = {"$ref": "#/components/headers/Location"}
         if status == "200" and route_signatures.is_keyed(route):
             headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
     has_key = path.startswith("/v1/") and operation["operationId"] not in SIGNED
@@ -153,13 +142,3 @@ def _finish(path: str, operation: dict[str, Any], route: APIRoute) -> None:
 def _own(schemas: dict[str, Any]) -> dict[str, Any]:
     """FastAPI's schemas without those of its own answer to bad input, which we never give."""
     return {n: s for n, s in schemas.items() if n not in ("HTTPValidationError", "ValidationError")}
-
-
-def _of_currencies(paths: Mapping[str, Any]) -> None:
-    """Which currencies a list may be narrowed down to: the same that a price may have."""
-    for operations in paths.values():
-        for parameter in operations.get("get", {}).get("parameters", ()):
-            if parameter["name"] == "currency_id":
-                one, _null = parameter["schema"]["anyOf"]
-                one.pop("pattern")
-                one["enum"] = currency_ids()

@@ -66,12 +66,13 @@ def refusal(status: int) -> dict[str, Any]:
     """An answer that is a problem document."""
     return {
         "description": REFUSALS[status],
-        "headers": {name: _header(name) for name in _WITH.get(status, ())},
+        "headers": {name: header(name) for name in _WITH.get(status, ())},
         "content": {problems.MEDIA_TYPE: {"schema": PROBLEM}},
     }
 
 
-def _header(name: str) -> Mapping[str, str]:
+def header(name: str) -> Mapping[str, str]:
+    """A reference to the header of this name."""
     return {"$ref": f"#/components/headers/{name}"}
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api import answers
 from api.description.models import name_of
-from api.description.refusal_docs import ALWAYS, refusal
+from api.description.refusal_docs import ALWAYS, header, refusal
 from infra.billing.contract.objects import Resource
 
 Schema = Mapping[str, Any]
@@ -41,19 +41,30 @@ PREFER = {
     "schema": {"type": "string"},
     "example": "wait=10",
 }
+_OF_WHAT_IS_MADE = ("X-Request-Id", "Location")
+_AS_THEY_ARE: Mapping[int, Any] = {}
 
 
 def described(
     good: Mapping[int, Schema],
     *,
     refuses: Sequence[int] = (),
+    shows: Mapping[int, Any] = _AS_THEY_ARE,
+    is_made: bool = False,
 ) -> dict[str, Any]:
     """Arguments for a route's decorator.
 
-    `good` are the schemas of good answers by status; `refuses` the statuses beside ALWAYS.
+    `good` are the schemas of good answers by status; `refuses` the statuses beside ALWAYS; `shows`
+    what an example says otherwise than its schema, by status, as `examples.filled_in` takes it.
+    With `is_made` an answer says where the object is read.
     """
     refused = sorted({*ALWAYS, *refuses})
     responses = {status: answer(status, schema) for status, schema in good.items()}
+    for status, shown in shows.items():
+        responses[status]["content"][answers.MEDIA_TYPE]["example"] = shown
+    if is_made:
+        for status in good:
+            responses[status]["headers"] = {name: header(name) for name in _OF_WHAT_IS_MADE}
     responses |= {status: refusal(status) for status in refused}
     return {
         "status_code": max(good),

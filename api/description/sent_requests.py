@@ -13,7 +13,7 @@ from infra.billing.contract.requests.endpoint_request import (
     WebhookEndpointChanges,
 )
 from infra.billing.contract.requests.request_fields import Keyed
-from payments.catalog.currencies import codes, id_of
+from payments.catalog.currencies import codes, payable_ids
 
 _CHARGES = {
     "ChargeByAmount": "Take `amount` minor units of `currency`, once.",
@@ -52,7 +52,7 @@ def over_http(schemas: dict[str, Any]) -> dict[str, Any]:
     schemas |= _ways(schemas["Replay"], _REPLAYS)
     currency_id = schemas["PriceRequest"]["properties"]["currency_id"]
     currency_id.pop("pattern")
-    currency_id["enum"] = currency_ids()
+    currency_id["enum"] = payable_ids()
     return schemas
 
 
@@ -99,8 +99,3 @@ def _there(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "enum" in told:
         told |= {"type": "string", "enum": [one for one in told["enum"] if one is not None]}
     return told
-
-
-def currency_ids() -> list[str]:
-    """The currencies that a price may have, as they are written."""
-    return [id_of(code) for code in codes()]

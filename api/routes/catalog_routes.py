@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,12 +17,16 @@ from infra.billing.contract.limits import PAGE_MAX
 from infra.billing.contract.requests.price_parts import CurrencyId
 from infra.billing.contract.requests.request_fields import ProductId, Text, whole_number
 from infra.billing.contract.words import PriceType
+from payments.catalog.currencies import payable_ids
 from payments.catalog.listing import PAGE_SIZE, Kind, page
 from payments.payment_errors import InvalidRequest
 
 CURRENCIES_MAX = 300
 _PageNumber = Annotated[int, Field(ge=1, le=PAGE_MAX), whole_number(1, PAGE_MAX)]
 _CurrencyCount = Annotated[int, Field(ge=1, le=CURRENCIES_MAX), whole_number(1, CURRENCIES_MAX)]
+
+# Described by those that a price may have; one that takes nothing new is taken, too.
+_Currency = Annotated[CurrencyId, WithJsonSchema({"type": "string", "enum": payable_ids()})]
 
 
 class Place(BaseModel):
@@ -54,7 +58,7 @@ class ProductFilters(Place):
 class PriceFilters(Place):
     active: bool | None = Field(None, description="Only those that are, or are not.")
     type: PriceType | None = Field(None, description="Only those.")
-    currency_id: CurrencyId | None = Field(None, description="Only those in this currency.")
+    currency_id: _Currency | None = Field(None, description="Only those in this currency.")
     product_id: ProductId | None = Field(None, description="Only those of this product.")
     lookup_key: Text | None = Field(None, description="Only the one with this key.")
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
+from api.description.examples import as_it_is
 from api.description.route_docs import described, object_of, page_of, ref
 from api.list_horizon import horizon
 from api.routes import payment_routes
@@ -31,6 +32,7 @@ disputes = router_of("Disputes", f"{payment_routes.PREFIX}/disputes")
     **described(
         {202: ref(Charge), 200: ref(Charge)},
         refuses=(409,),
+        is_made=True,
     ),
 )
 async def create_charge(
@@ -64,6 +66,7 @@ async def capture_charge(
     **described(
         {202: ref(Charge), 200: ref(Charge)},
         refuses=(404, 409),
+        shows={200: as_it_is("canceled")},
     ),
 )
 async def cancel_charge(

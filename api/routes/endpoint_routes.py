@@ -44,7 +44,9 @@ class Place(BaseModel):
 @router.post(
     "",
     **described(
-        {201: ref("NewWebhookEndpoint"), 200: ref("NewWebhookEndpoint")}, refuses=(404, 409)
+        {201: ref("NewWebhookEndpoint"), 200: ref("NewWebhookEndpoint")},
+        refuses=(404, 409),
+        is_made=True,
     ),
 )
 async def create_webhook_endpoint(

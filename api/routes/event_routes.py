@@ -19,7 +19,7 @@ from api.routes.filters import DeliveryFilters, PageSize
 from api.routes.payment_routes import PREFIX
 from api.routes.request_bodies import Given, keyed_fields
 from infra.billing.contract.limits import LIMIT_MAX
-from infra.billing.contract.objects import Delivery, DeliveryWithAttempts, Event
+from infra.billing.contract.objects import Charge, Delivery, DeliveryWithAttempts, Event
 from infra.billing.contract.requests.endpoint_verbs import Retry
 from infra.billing.contract.requests.request_fields import whole_number
 from models.rows import EventRow
@@ -56,7 +56,9 @@ class Place(BaseModel):
     limit: PageSize = Field(LIMIT_MAX, description="How many at most.")
 
 
-@router.get("", **described({200: _PAGE}, refuses=(410,)))
+@router.get(
+    "", **described({200: _PAGE}, refuses=(410,), shows={200: {"data": [{"data": ref(Charge)}]}})
+)
 async def list_events(
     request: Request, access: Asker, place: Annotated[Place, Query()]
 ) -> Response:

@@ -34,6 +34,7 @@ router = router_of("Prices", f"{PREFIX}/prices")
     **described(
         {201: ref(Price), 200: ref(Price)},
         refuses=(409,),
+        is_made=True,
     ),
 )
 async def create_price(
@@ -79,7 +80,10 @@ async def update_price(
     return await _changed(request, id, partial(prices.change, changes=wanted))
 
 
-@router.put("/{id}/archive", **described({200: ref(Price)}, refuses=(404,)))
+@router.put(
+    "/{id}/archive",
+    **described({200: ref(Price)}, refuses=(404,), shows={200: {"active": False}}),
+)
 async def archive_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Take no new charges by this price. Pending ones finish."""
     return await _changed(request, id, prices.archive)

@@ -15,6 +15,7 @@ from api.routes.dependencies import Asker, acting, app_state, router_of
 from api.routes.payment_routes import PREFIX
 from api.routes.request_bodies import body
 from infra.billing.contract.objects import Deleted, Product
+from infra.billing.contract.objects.sales import A_PRODUCT
 from infra.billing.contract.requests.product_request import ProductChanges, ProductRequest
 from payments.catalog import products
 from payments.catalog.catalog_views import deleted_view, product_view
@@ -27,6 +28,7 @@ router = router_of("Products", f"{PREFIX}/products")
     **described(
         {201: ref(Product), 200: ref(Product)},
         refuses=(409,),
+        is_made=True,
     ),
 )
 async def create_product(
@@ -70,7 +72,10 @@ async def update_product(
     return answers.one(product_view(row))
 
 
-@router.put("/{id}/archive", **described({200: ref(Product)}, refuses=(404,)))
+@router.put(
+    "/{id}/archive",
+    **described({200: ref(Product)}, refuses=(404,), shows={200: {"active": False}}),
+)
 async def archive_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Take no new charges by its prices, and no new prices. What is pending goes on."""
     archive = partial(products.archive, id_=id)
@@ -78,7 +83,14 @@ async def archive_product(request: Request, _: Asker, id: str) -> Response:  # n
     return answers.one(product_view(row))
 
 
-@router.delete("/{id}", **described({200: ref(Deleted)}, refuses=(404, 409)))
+@router.delete(
+    "/{id}",
+    **described(
+        {200: ref(Deleted)},
+        refuses=(404, 409),
+        shows={200: {"id": A_PRODUCT, "object": "product"}},
+    ),
+)
 async def delete_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Delete a product for good, while it has no prices."""
     delete = partial(products.delete, id_=id)

@@ -22,6 +22,7 @@ router = router_of("Refunds", f"{payment_routes.PREFIX}/refunds")
     **described(
         {202: ref(Refund), 200: ref(Refund)},
         refuses=(404, 409),
+        is_made=True,
     ),
 )
 async def create_refund(

@@ -59,6 +59,11 @@ def codes() -> tuple[str, ...]:
     return tuple(sorted(filter(is_payable, _names())))
 
 
+def payable_ids() -> list[str]:
+    """The ids of those, in their order."""
+    return [id_of(code) for code in codes()]
+
+
 def _is_known(code: str) -> bool:
     """Whether a present or an older price may use it."""
     return code in _names() or code in WITHDRAWN
