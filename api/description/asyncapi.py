@@ -6,6 +6,7 @@ from api.description import schemas
 from api.description.event_bodies import DATA, event
 from api.description.examples import example, standing
 from api.description.queue_messages import asked, message, operation, queue, redis_item, request
+from api.description.webhook_docs import HEADERS, SOMETIMES
 from infra.billing.contract.event_types import EVENTS
 from infra.billing.contract.objects import Charge
 from infra.billing.contract.requests.by_kind import TASKS
@@ -102,46 +103,8 @@ def _webhook(type_: str) -> dict[str, Any]:
         "contentType": "application/json",
         "headers": {
             "type": "object",
-            "required": [
-                "webhook-id",
-                "webhook-timestamp",
-                "webhook-signature",
-                "webhook-sequence",
-            ],
-            "properties": {
-                "webhook-id": {
-                    "type": "string",
-                    "description": "The event's id, the same on every try: keep those you handled.",
-                    "examples": ["evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"],
-                },
-                "webhook-timestamp": {
-                    "type": "string",
-                    "pattern": "^[0-9]+$",
-                    "description": "Of this try, in seconds since 1970. Refuse what is more than"
-                    " five minutes off.",
-                    "examples": ["1795343000"],
-                },
-                "webhook-signature": {
-                    "type": "string",
-                    "pattern": "^v1,[A-Za-z0-9+/]{43}=( v1,[A-Za-z0-9+/]{43}=)*$",
-                    "description": "One, or several while a secret is replaced: one must match.",
-                    "examples": ["v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="],
-                },
-                "webhook-sequence": {
-                    "type": "string",
-                    "pattern": "^[1-9][0-9]*$",
-                    "description": "Which of all webhooks to this endpoint it is, counted from 1"
-                    " without a gap; the same in every try and replay. Not signed.",
-                    "examples": ["4711"],
-                },
-                "webhook-replay": {
-                    "type": "string",
-                    "enum": ["1"],
-                    "examples": ["1"],
-                    "description": "There if it is replayed, again or for the first time."
-                    " Not signed.",
-                },
-            },
+            "required": [name for name in HEADERS if name not in SOMETIMES],
+            "properties": HEADERS,
         },
         "payload": {"$ref": f"#/components/schemas/{model.__name__}"},
     }
