@@ -81,10 +81,13 @@ def _sandbox_limits(value: str) -> str:
 
 def maker_of(name: str) -> EntryPoint:
     """What makes the processor of this name, built in or brought by a package; not loaded yet.
-    Raises KeyError if there is none."""
+    Raises KeyError if there is none, or if several packages bring one of this name."""
     if name in BUILT_IN:
         return EntryPoint(name, BUILT_IN[name], ENTRY_POINTS)
-    return entry_points(group=ENTRY_POINTS)[name]
+    brought = tuple(entry_points(group=ENTRY_POINTS, name=name))
+    if len(brought) != 1:
+        raise KeyError(name)
+    return brought[0]
 
 
 def _is_processor(name: str) -> bool:

@@ -97,7 +97,7 @@ def _listen(engine: Engine, road: Road, url: str) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
-        if driver.is_pooled:  # it has no plans, and no limits of its own
+        if driver.is_pooled:  # nothing is prepared on it, and it has no limits of its own
             if not driver.autocommit:
                 connection.exec_driver_sql(road.set_local(driver))
         elif monotonic() >= connection.info[AGAIN_AT]:

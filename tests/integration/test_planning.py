@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError
 
 from service.database import engine as engines
 from service.database import planning
@@ -91,6 +92,18 @@ def _plan(engine: Engine, statement: str) -> str:
     named = "SELECT name FROM pg_prepared_statements WHERE statement = :text"
     ((name,),) = (one.values() for one in rows(engine, named, text=statement))
     return "\n".join(row["QUERY PLAN"] for row in rows(engine, f"EXPLAIN EXECUTE {name}"))
+
+
+def test_a_connection_that_is_gone_is_found_out_and_replaced(
+    one: Engine, clock: Clock, engine: Engine
+) -> None:
+    (mine,) = rows(one, "SELECT pg_backend_pid() AS pid")
+    rows(engine, "SELECT pg_terminate_backend(:pid, 10000)", pid=mine["pid"])
+    clock.now = 1.0
+    with pytest.raises(DBAPIError) as lost:
+        rows(one, "SELECT 1")
+    assert lost.value.connection_invalidated  # so whoever retries does (service.database.retrying)
+    assert rows(one, "SELECT 1 AS n")[0]["n"] == 1
 
 
 def test_our_engines_plan_again_for_threads_and_on_a_loop(

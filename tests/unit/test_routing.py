@@ -1,5 +1,6 @@
 """Routes: which processor takes a new charge, as a table and as the settings write it."""
 
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from pydantic import SecretStr
 from payments.lifecycle.accepting.asked import NewCharge, new
 from payments.processors.registry import Processors
 from payments.processors.routing import Route, choose
-from service.processor_settings import route
+from service import processor_settings
+from service.processor_settings import maker_of, route
 from service.settings import Settings
 from tests.support.every import every
 from tests.support.factories import a_charge, a_refund, a_sale
@@ -103,3 +105,13 @@ def test_a_charge_by_price_goes_by_the_currency_of_its_price() -> None:
     assert one.processor == "main"
     assert one.in_currency("USD").processor == "main"
     assert one.in_currency("EUR").processor == "euros"
+
+
+def test_a_name_that_two_packages_bring_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of them is to move the money?"""
+    brought = [EntryPoint("acme", f"{package}:make", "billing.processors") for package in "ab"]
+    monkeypatch.setattr(processor_settings, "entry_points", lambda **_: brought[:1])
+    assert maker_of("acme") == brought[0]
+    monkeypatch.setattr(processor_settings, "entry_points", lambda **_: brought)
+    with pytest.raises(KeyError):
+        maker_of("acme")
