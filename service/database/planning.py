@@ -10,8 +10,9 @@ from time import monotonic
 from sqlalchemy import Connection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-# To plan a connection's statements takes some ten milliseconds: nothing once a minute. A table
-# may double within the age of a young connection, so it plans again whenever its age has doubled.
+# To plan a connection's statements takes some ten milliseconds: nothing once a minute. A table may
+# grow fourfold while a young connection's age does, so it plans again then: after 1, 4 and 16 s.
+GROWTH = 4
 SOONEST_S = 1.0
 SELDOM_S = 60.0
 
@@ -30,5 +31,5 @@ def plan_again(connection: Connection) -> None:
     """Let the server forget this connection's plans, and note when to do so next."""
     now = monotonic()
     age = now - connection.info[MADE_AT]
-    connection.info[AGAIN_AT] = now + min(max(age, SOONEST_S), SELDOM_S)
+    connection.info[AGAIN_AT] = now + min(max((GROWTH - 1) * age, SOONEST_S), SELDOM_S)
     connection.exec_driver_sql(FORGET)
