@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
+from api.description.examples import as_it_is
 from api.description.route_docs import described, listing_of, ref
 from api.routes import catalog_routes
 from api.routes.catalog_routes import PriceFilters
@@ -82,7 +83,7 @@ async def update_price(
 
 @router.put(
     "/{id}/archive",
-    **described({200: ref(Price)}, refuses=(404,), shows={200: {"active": False}}),
+    **described({200: ref(Price)}, refuses=(404,), shows={200: as_it_is("archived")}),
 )
 async def archive_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Take no new charges by this price. Pending ones finish."""
